@@ -1,0 +1,94 @@
+"""The whole contract between a continual-learning method and everything that runs it.
+
+A method is the sequence of optimisation problems it poses (`learn`), what it remembers between them (`setup`),
+and how it answers (`logits`). Batches, devices, precision, optimisers, schedules, seeds and logging are the
+engine's.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, dataclass_transform
+
+from torch import Tensor, nn
+
+from ..data import Batch, Split, Task
+from ..models import Model
+from ..ops import cross_entropy
+
+Terms = dict[str, Tensor]
+"""Named terms of a loss, each a scalar; the engine minimises their sum and logs each."""
+
+Trainable = nn.Module | nn.Parameter
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One optimisation problem. What is left at None comes from the recipe or from the method itself."""
+
+    data: Split
+    loss: Callable[[Any, Task], Any] | None = None  # in place of the method's own; a bound method of it
+    only: Trainable | list[Trainable] | None = None  # what to train; the rest is frozen, in evaluation mode
+    name: str = "main"  # a word for logs and randomness; the Fit on the task's own data is `main`
+    epochs: float | None = None
+    lr: float | None = None
+    augment: bool = True  # as the recipe says; False: the images as they are stored
+
+
+METHODS: dict[str, type["Method"]] = {}
+
+
+@dataclass_transform(eq_default=False)
+def method(name: str) -> Callable[[type["Method"]], type["Method"]]:
+    """Register a class under a name and make its annotated fields its hyper-parameters."""
+
+    def wrap(cls: type["Method"]) -> type["Method"]:
+        made = dataclass(eq=False)(cls)
+        made.name = name
+        METHODS[name] = made
+        return made
+
+    return wrap
+
+
+@dataclass(eq=False)
+class Method(nn.Module):
+    """A dataclass (its hyper-parameters) that is an nn.Module (its memory)."""
+
+    model: Model
+
+    name: ClassVar[str] = ""
+    scenarios: ClassVar[tuple[str, ...]] = ("task", "class", "domain")  # where the method is defined
+    needs_task: ClassVar[bool] = False  # must be told the task at test time
+    needs_past: ClassVar[bool] = False  # learns each task from the data of all tasks so far
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make the module first, so that the dataclass's own `__init__` may assign modules."""
+        self = super().__new__(cls)
+        nn.Module.__init__(self)
+        return self
+
+    def __post_init__(self) -> None:
+        self.setup()
+
+    def setup(self) -> None:
+        """Declare what is remembered between tasks: buffers, extra modules."""
+
+    def learn(self, task: Task) -> Iterator[Fit]:
+        """The algorithm: yield each optimisation problem; above a yield is before training, below it after."""
+        self.model.grow(task.classes)
+        yield Fit(task.train)
+
+    def loss(self, batch: Batch, task: Task) -> Terms | tuple[Terms, dict[str, Tensor]]:
+        """Named terms for one mini-batch; touches nothing. A second dictionary is handed to `after_step`."""
+        return {"new": cross_entropy(self.model(batch.x), batch.y, task.rivals)}
+
+    after_backward: ClassVar[Callable[..., None] | None] = None  # (batch, task): edit gradients
+    after_step: ClassVar[Callable[..., None] | None] = None  # (batch, task, aux): edit weights or memory
+
+    def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
+        """Scores at test time, (B, K, H, W) -> (B, C); the task is given only where the scenario reveals it."""
+        return self.model(x)
+
+    def forward(self, objective: Callable[..., Any], batch: Batch, task: Task) -> Any:
+        """One entry for a step, whatever the objective: what compiling and data parallelism wrap."""
+        return objective(batch, task)

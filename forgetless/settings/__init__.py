@@ -1,0 +1,1 @@
+"""What a run is asked to do: checked, resolved, hashed, written down. Nothing here imports torch."""

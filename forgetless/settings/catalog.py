@@ -1,0 +1,87 @@
+"""What streams and models there are, and what each stream is run with unless told otherwise. No torch."""
+
+from dataclasses import dataclass, replace
+
+from .recipe import Recipe
+from .settings import Scenario
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """One row of `forgetless list streams`."""
+
+    name: str
+    source: str  # the data set it is cut from
+    kind: str  # split, permuted, rotated, article
+    tasks: int
+    scenarios: tuple[Scenario, ...]  # the default first
+    model: str
+    hidden: tuple[int, ...] | None
+    recipe: Recipe
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    summary: str
+    class_order: str = "natural"
+    crop: int = 0  # of the default augmentation
+    flip: bool = False
+    version: int = 1
+
+
+_MNIST = Recipe(epochs=4, batch=128, lr=1e-3, optimizer="adam")
+_DIGITS = replace(_MNIST, epochs=20)
+_CIFAR = Recipe(
+    epochs=70, batch=128, lr=0.05, optimizer="sgd", momentum=0.9, weight_decay=5e-4, schedule="cosine"
+)
+_ARTICLE = Recipe(epochs=2, batch=256, lr=1e-3, optimizer="adamw", weight_decay=1e-4)
+
+# source -> (human name, hidden widths, recipe, mean, std) of the small grey sets
+_GREY = {
+    "digits": ("scikit-learn's 8x8 digits", (100,), _DIGITS, 0.3053, 0.3760),
+    "mnist": ("MNIST", (400, 400), _MNIST, 0.1307, 0.3081),
+    "fashion-mnist": ("Fashion-MNIST", (400, 400), _MNIST, 0.2860, 0.3530),
+}
+
+
+def _grey(kind: str, tasks: int, scenarios: tuple[Scenario, ...], summary: str) -> list[StreamEntry]:
+    return [
+        StreamEntry(
+            f"{kind}-{source}", source, kind, tasks, scenarios, "mlp", hidden, recipe, (mean,), (std,),
+            summary.format(human),
+        )
+        for source, (human, hidden, recipe, mean, std) in _GREY.items()
+    ]  # fmt: skip
+
+
+def _cifar10(source: str, human: str) -> StreamEntry:
+    return StreamEntry(
+        f"split-{source}", source, "split", 5, ("class", "task", "domain"), "resnet18", None, _CIFAR,
+        (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), f"{human} in five tasks of two classes", crop=4, flip=True,
+    )  # fmt: skip
+
+
+STREAMS: dict[str, StreamEntry] = {
+    entry.name: entry
+    for entry in (
+        *_grey("split", 5, ("class", "task", "domain"), "{} in five tasks of two classes"),
+        *_grey("permuted", 10, ("domain", "task"), "{}, the pixels of each task in an order of its own"),
+        *_grey("rotated", 10, ("domain", "task"), "{}, turned from 0 to 90 degrees in even steps"),
+        StreamEntry(
+            "permuted-mnist-article", "mnist", "article", 10, ("domain", "task"), "mlp", (400, 400, 400), _ARTICLE,
+            (0.0,), (1.0,), "the source article's Permuted MNIST: its permutations, its network, its recipe",
+        ),
+        _cifar10("cifar10", "CIFAR-10"),
+        _cifar10("cifar10-subset", "a fifth of CIFAR-10"),
+        StreamEntry(
+            "split-cifar100", "cifar100", "split", 10, ("class", "task"), "resnet32", None,
+            replace(_CIFAR, weight_decay=2e-4), (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762),
+            "CIFAR-100 in ten tasks of ten classes", class_order="1993", crop=4, flip=True,
+        ),
+    )
+}  # fmt: skip
+
+MODELS: dict[str, str] = {
+    "mlp": "fully connected; --hidden 400,400 sets the widths",
+    "lenet": "two convolutions and two fully connected layers, for small images",
+    "resnet32": "He et al. 2016 for CIFAR: three stages of five blocks, 16 to 64 channels, option-A shortcuts",
+    "resnet18": "He et al. 2016 with a 3x3 stem for small images, 64 to 512 channels",
+}

@@ -1,0 +1,22 @@
+"""How a network is trained on one task: the optimiser, its rate and schedule, and for how long. No torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Optimizer = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "step", "cosine"]
+Precision = Literal["auto", "fp32", "bf16", "exact"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one `Fit` is solved, unless the `Fit` overrules it. Epochs and steps are per task."""
+
+    epochs: float = 4.0  # passes over the task's data; ignored where steps are given
+    steps: int | None = None  # mini-batches per task, in place of epochs
+    batch: int = 128  # examples per step
+    lr: float = 1e-3  # learning rate at the start of each task
+    optimizer: Optimizer = "adam"
+    momentum: float = 0.0  # SGD's
+    weight_decay: float = 0.0  # L2 in sgd and adam, decoupled in adamw
+    schedule: Schedule = "constant"  # step: a tenth after 60 % and again after 85 %; cosine: to zero
