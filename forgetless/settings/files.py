@@ -41,7 +41,8 @@ def to_mapping(settings: Settings) -> dict[str, Any]:
     """Every setting under its flag's name: what `read_mapping` gives back of a written file."""
     facts = asdict(settings)
     own, recipe = facts.pop("hyper"), facts.pop("recipe")
-    return facts | recipe | dict(own)
+    mapping: dict[str, Any] = facts | recipe | own
+    return mapping
 
 
 def to_yaml(settings: Settings, flags: Mapping[str, Flag] | None = None) -> str:
