@@ -1,7 +1,27 @@
 """The one training loop: it solves the `Fit`s that methods yield, and knows no method by name."""
 
-from .evaluation import Predictions, evaluate
-from .loop import Engine, Progress
-from .plan import Plan, choose_plan
+from .checkpoint import Checkpoint, Checkpoints
+from .evaluation import Answers, evaluate
+from .loop import Engine, Moment, Progress, Step
+from .plan import Plan, choose_plan, describe_machine, prepare_process
+from .selection import count_bytes
+from .state import State, capture, restore
 
-__all__ = ["Engine", "Plan", "Predictions", "Progress", "choose_plan", "evaluate"]
+__all__ = [
+    "Answers",
+    "Checkpoint",
+    "Checkpoints",
+    "Engine",
+    "Moment",
+    "Plan",
+    "Progress",
+    "State",
+    "Step",
+    "capture",
+    "choose_plan",
+    "count_bytes",
+    "describe_machine",
+    "evaluate",
+    "prepare_process",
+    "restore",
+]

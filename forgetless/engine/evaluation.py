@@ -14,22 +14,15 @@ ACCELERATOR_BATCH = 1024
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Answers:
     """Labels predicted for one test, (N,) each: with the task known, and without, where a scenario has both."""
 
     aware: Tensor | None
     agnostic: Tensor | None
 
-    @property
-    def scored(self) -> Tensor:
-        """The prediction that the scenario asks for."""
-        chosen = self.agnostic if self.agnostic is not None else self.aware
-        assert chosen is not None
-        return chosen
-
 
 @torch.no_grad()
-def evaluate(method: Method, stream: Stream, after: int, plan: Plan) -> list[Predictions]:
+def evaluate(method: Method, stream: Stream, after: int, plan: Plan) -> list[Answers]:
     """What the method answers on tests 0 to `after`, having learned task `after`.
 
     In the task scenario the method is told the task and chooses among its labels. In the class scenario it
@@ -54,13 +47,8 @@ def evaluate(method: Method, stream: Stream, after: int, plan: Plan) -> list[Pre
                 aware.append(_best(scores, own))
             if stream.scenario != "task":
                 agnostic.append(_best(scores, seen))
-        results.append(Predictions(_joined(aware), _joined(agnostic)))
+        results.append(Answers(_joined(aware), _joined(agnostic)))
     return results
-
-
-def accuracy(predicted: Tensor, labels: Tensor) -> float:
-    """Share of labels that were predicted. (N,), (N,) -> fraction"""
-    return (predicted == labels).double().mean().item()
 
 
 def _best(scores: Tensor, labels: Tensor) -> Tensor:

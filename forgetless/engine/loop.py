@@ -1,7 +1,6 @@
 """The loop. It solves the `Fit`s that a method yields, one after the other, and can go on from any step."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from inspect import isgenerator
@@ -229,19 +228,3 @@ class _Losses:
             f"The loss term {', '.join(map(repr, broken))} is not a finite number in task {self.task + 1}, "
             f"fit {self.fit!r}, {where}. A lower --lr is the usual cure; the weights before it are kept."
         )
-
-
-def timed(seconds: dict[str, float], what: str) -> "_Timer":
-    """Add the wall time spent inside a `with` to `seconds[what]`."""
-    return _Timer(seconds, what)
-
-
-class _Timer:
-    def __init__(self, seconds: dict[str, float], what: str) -> None:
-        self.seconds, self.what = seconds, what
-
-    def __enter__(self) -> None:
-        self.started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds[self.what] = self.seconds.get(self.what, 0.0) + time.perf_counter() - self.started
