@@ -62,9 +62,9 @@ def run_settings(
         plan = choose_plan(settings.precision, settings.threads, settings.model)
         _describe(folder, settings, describe_machine(plan), listen)
         with stoppable() as stop:
-            cell = Cell(settings, folder, plan, data, listen, stop, checkpoint_every)
+            cell = Cell(settings, folder, plan, listen, stop, checkpoint_every)
             try:
-                cell.go()
+                cell.go(data)
             except InterruptedRun:
                 cell.conclude("interrupted")
                 raise

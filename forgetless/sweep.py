@@ -4,7 +4,9 @@ import os
 import signal
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 from . import record
 from .errors import DivergedError, ForgetlessError, InterruptedRun
 from .events import Event, Listener, Note, silent
-from .interrupts import Stop, stoppable
+from .interrupts import stoppable
 from .run import run_settings
 from .settings.settings import Settings
 
@@ -62,6 +64,16 @@ def _attempt(cell: Settings, options: dict[str, Any], listen: Listener) -> Forge
     return None
 
 
+@dataclass
+class _Worker:
+    """A process, our end of its pipe, and the number of the cell it runs."""
+
+    process: BaseProcess
+    pipe: Connection
+    cell: int | None = None
+    asked_to_stop: bool = False
+
+
 class _Pool:
     """Worker processes that take cells one after the other."""
 
@@ -72,9 +84,7 @@ class _Pool:
         self.waiting = deque(range(len(cells)))
         self.failures: list[ForgetlessError | None] = [None] * len(cells)
         self.deaths = [0] * len(cells)
-        self.workers: dict[
-            Any, tuple[BaseProcess, int | None]
-        ] = {}  # by their end of the pipe: process, cell
+        self.workers: list[_Worker] = []
 
     def go(self) -> list[ForgetlessError | None]:
         """Run everything; each cell's failure, if it had one."""
@@ -82,12 +92,14 @@ class _Pool:
             try:
                 for _ in range(self.jobs):
                     self._start()
-                while any(cell is not None for _, cell in self.workers.values()):
-                    self._listen_once(stop)
+                while any(worker.cell is not None for worker in self.workers):
+                    self._hear()
+                    if stop.asked:
+                        self._ask_to_stop()
             finally:
-                for process, _ in self.workers.values():
-                    process.kill()
-                    process.join()
+                for worker in self.workers:
+                    worker.process.kill()
+                    worker.process.join()
         if stop.asked:
             raise InterruptedRun(
                 f"Stopped, as asked; nothing is lost. `forgetless resume --runs {self.options['runs']}` goes on."
@@ -100,56 +112,52 @@ class _Pool:
         process = context.Process(target=_work, args=(theirs, self.options), daemon=True)
         process.start()
         theirs.close()
-        self.workers[ours] = (process, None)
-        self._give(ours)
+        worker = _Worker(process, ours)
+        self.workers.append(worker)
+        self._give(worker)
 
-    def _give(self, pipe: Any) -> None:
-        process, _ = self.workers[pipe]
-        cell = self.waiting.popleft() if self.waiting else None
-        self.workers[pipe] = (process, cell)
-        if cell is not None:
-            pipe.send(self.cells[cell])
+    def _give(self, worker: _Worker) -> None:
+        worker.cell = self.waiting.popleft() if self.waiting else None
+        if worker.cell is not None:
+            worker.pipe.send(self.cells[worker.cell])
 
-    def _listen_once(self, stop: Stop) -> None:
-        for pipe in connection.wait(list(self.workers), timeout=0.2):
+    def _hear(self) -> None:
+        """Take one message from each worker that has one: an event, or how its cell went."""
+        ready = connection.wait([worker.pipe for worker in self.workers], timeout=0.2)
+        for worker in [worker for worker in self.workers if worker.pipe in ready]:
             try:
-                message = pipe.recv()  # type: ignore[union-attr]
+                message = worker.pipe.recv()
             except (EOFError, OSError):
-                self._bury(pipe)
+                self._bury(worker)
                 continue
             if isinstance(message, Event):
                 self.listen(message)
-                continue
-            _, cell = self.workers[pipe]
-            assert cell is not None
-            self.failures[cell] = message
-            self._give(pipe)
-        if stop.asked and self.waiting is not None:
-            self.waiting.clear()
-            self._ask_to_stop()
+            elif worker.cell is not None:
+                self.failures[worker.cell] = message
+                self._give(worker)
 
     def _ask_to_stop(self) -> None:
         """Pass a stop on, once: workers are in groups of their own and do not hear the terminal's."""
-        for pipe, (process, cell) in self.workers.items():
-            if cell is not None and not getattr(process, "asked_to_stop", False):
-                process.asked_to_stop = True  # type: ignore[attr-defined]
-                process.terminate()
-            del pipe
+        self.waiting.clear()
+        for worker in self.workers:
+            if worker.cell is not None and not worker.asked_to_stop:
+                worker.asked_to_stop = True
+                worker.process.terminate()
 
-    def _bury(self, pipe: Any) -> None:
+    def _bury(self, worker: _Worker) -> None:
         """A worker died: its cell goes on in a new one, unless it was the death of several."""
-        process, cell = self.workers.pop(pipe)
-        process.join()
-        if cell is None:
+        self.workers.remove(worker)
+        worker.process.join()
+        if worker.cell is None or worker.asked_to_stop:
             return
-        self.deaths[cell] += 1
-        name = self.cells[cell].folder
-        if self.deaths[cell] < DEATHS:
-            self.listen(Note(name, f"its process died (exit {process.exitcode}); it goes on in a new one"))
-            self.waiting.appendleft(cell)
+        self.deaths[worker.cell] += 1
+        name, code = self.cells[worker.cell].folder, worker.process.exitcode
+        if self.deaths[worker.cell] < DEATHS:
+            self.listen(Note(name, f"its process died (exit {code}); it goes on in a new one"))
+            self.waiting.appendleft(worker.cell)
         else:
-            self.failures[cell] = ForgetlessError(
-                f"The process of {name} died {DEATHS} times (exit {process.exitcode}), perhaps for want of memory. "
+            self.failures[worker.cell] = ForgetlessError(
+                f"The process of {name} died {DEATHS} times (exit {code}), perhaps for want of memory. "
                 "Give --jobs 1, then `forgetless resume` goes on with it."
             )
         self._start()

@@ -4,10 +4,12 @@ from .checkpoint import Checkpoint, Checkpoints
 from .evaluation import Answers, evaluate
 from .loop import Engine, Moment, Progress, Step
 from .plan import Plan, choose_plan, describe_machine, prepare_process
+from .saved import Account, Saved
 from .selection import count_bytes
-from .state import State, capture, restore
+from .state import State, capture, hash_of_tensors, restore
 
 __all__ = [
+    "Account",
     "Answers",
     "Checkpoint",
     "Checkpoints",
@@ -15,6 +17,7 @@ __all__ = [
     "Moment",
     "Plan",
     "Progress",
+    "Saved",
     "State",
     "Step",
     "capture",
@@ -22,6 +25,7 @@ __all__ = [
     "count_bytes",
     "describe_machine",
     "evaluate",
+    "hash_of_tensors",
     "prepare_process",
     "restore",
 ]

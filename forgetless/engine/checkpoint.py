@@ -46,13 +46,13 @@ class Checkpoints:
         """Folders of generations, the newest first."""
         return sorted(self.folder.glob("g[0-9]*"), reverse=True)
 
-    def write(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    def write(self, checkpoint: Checkpoint) -> None:
         """Add a generation, then drop what is older than the one before it.
 
         Raises:
             StorageError: the disk is full or the place cannot be written; earlier generations are as they were.
         """
-        content = pack(tensors, facts)
+        content = pack(checkpoint)
         present = self.generations()
         number = int(present[0].name[1:]) + 1 if present else 1
         with explained(self.folder, "write a checkpoint into"):
@@ -81,7 +81,7 @@ class Checkpoints:
         complaints = []
         for path in self.generations():
             try:
-                found = unpack({name: _read(path / name) for name in FILES})
+                found = unpack({name: (path / name).read_bytes() for name in FILES})
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
                 complaints.append(f"The checkpoint {path} is damaged ({error}); it is not used.")
                 self.unsound.append(path)
@@ -102,13 +102,14 @@ class Checkpoints:
 FILES = ("manifest.json", "facts.json", "tensors.safetensors")
 
 
-def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> dict[str, bytes]:
+def pack(checkpoint: Checkpoint) -> dict[str, bytes]:
     """The files of a generation, by name; the manifest is written last."""
+    tensors, facts = checkpoint.tensors, checkpoint.facts
     strides = {name: list(t.stride()) for name, t in tensors.items() if not t.is_contiguous()}
     rows = {name: t.contiguous() for name, t in tensors.items()}
     content = {
         "tensors.safetensors": save(rows),
-        "facts.json": _json({"facts": dict(facts), "strides": strides}),
+        "facts.json": _json({"facts": facts, "strides": strides}),
     }
     listed = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in content.items()}
     return content | {"manifest.json": _manifest(listed)}
@@ -148,7 +149,3 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()

@@ -48,7 +48,8 @@ class Step:
     fit: str
     step: int  # steps made, this one included
     steps: int
-    lr: float
+    epoch: int
+    rate: float
     terms: dict[str, float] | None
     moment: Callable[[], Moment]  # everything needed to go on from here; costs a copy
 
@@ -145,7 +146,7 @@ class Engine:
                         torch.get_rng_state(),
                     )
 
-                watch(Step(fit.name, done, steps, lr, means, moment))
+                watch(Step(fit.name, done, steps, draws.epoch, lr, means, moment))
 
 
 def _split(out: object) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..files import sha256
+
 State = dict[str, Tensor]
 
 
@@ -47,6 +49,16 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
         number, _, name = key.partition(".")
         moments.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+
+
+def hash_of_tensors(state: State) -> str:
+    """SHA-256 over every tensor, in order of name: its name, kind, shape and bytes."""
+    parts = []
+    for name in sorted(state):
+        value = state[name].contiguous()
+        parts.append(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        parts.append(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha256(b"".join(parts))
 
 
 def _copy(value: Tensor) -> Tensor:
