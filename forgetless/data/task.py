@@ -65,7 +65,7 @@ class Batch(NamedTuple):
 
     x: Tensor  # (B, K, H, W) float, normalised and augmented
     y: Tensor  # (B,) labels in order of arrival
-    index: Tensor  # (B,) rows of the Fit's data, to reach what was stored of an example
+    index: Tensor  # type: ignore[assignment]  # shadows tuple.index; (B,) rows of the Fit's data, to reach what was stored of an example
     progress: Tensor  # () in [0, 1): how much of this Fit is done
 
 

@@ -5,9 +5,9 @@ and how it answers (`logits`). Batches, devices, precision, optimisers, schedule
 engine's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from torch import Tensor, nn
 
@@ -27,7 +27,9 @@ class Fit:
 
     data: Split
     loss: Callable[[Any, Task], Any] | None = None  # in place of the method's own; a bound method of it
-    only: Trainable | list[Trainable] | None = None  # what to train; the rest is frozen, in evaluation mode
+    only: Trainable | Sequence[Trainable] | None = (
+        None  # what to train; the rest is frozen, in evaluation mode
+    )
     name: str = "main"  # a word for logs and randomness; the Fit on the task's own data is `main`
     epochs: float | None = None
     lr: float | None = None
@@ -35,13 +37,14 @@ class Fit:
 
 
 METHODS: dict[str, type["Method"]] = {}
+AnyMethod = TypeVar("AnyMethod", bound="Method")
 
 
 @dataclass_transform(eq_default=False)
-def method(name: str) -> Callable[[type["Method"]], type["Method"]]:
+def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
     """Register a class under a name and make its annotated fields its hyper-parameters."""
 
-    def wrap(cls: type["Method"]) -> type["Method"]:
+    def wrap(cls: type[AnyMethod]) -> type[AnyMethod]:
         made = dataclass(eq=False)(cls)
         made.name = name
         METHODS[name] = made
@@ -87,7 +90,7 @@ class Method(nn.Module):
 
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
         """Scores at test time, (B, K, H, W) -> (B, C); the task is given only where the scenario reveals it."""
-        return self.model(x)
+        return self.model(x)  # type: ignore[no-any-return]
 
     def forward(self, objective: Callable[..., Any], batch: Batch, task: Task) -> Any:
         """One entry for a step, whatever the objective: what compiling and data parallelism wrap."""

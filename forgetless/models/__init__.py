@@ -1,6 +1,21 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
+from . import lenet, mlp, resnet
 from .containers import BufferDict, Snapshot
 from .model import Head, Model
+from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
 
-__all__ = ["BufferDict", "Head", "Model", "Snapshot"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "BufferDict",
+    "ConvBackbone",
+    "Head",
+    "Model",
+    "Snapshot",
+    "backbone",
+    "build_model",
+    "lenet",
+    "mlp",
+    "resnet",
+]

@@ -64,4 +64,4 @@ class BufferDict(nn.Module):
         self._buffers.clear()
         for key in [key for key in state if key.startswith(prefix)]:
             self.register_buffer(key[len(prefix) :], state[key].clone())
-        super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state, prefix, *rest)

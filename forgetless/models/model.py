@@ -1,7 +1,8 @@
 """A model is a backbone and a head that grows. It knows nothing of tasks, methods or training."""
 
 from collections.abc import Iterable
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,37 +18,52 @@ class Head(nn.Module):
         super().__init__()
         self.width = width
         self.blocks = nn.ModuleList()
+        self.register_buffer(
+            "place", torch.empty(0), persistent=False
+        )  # tells new blocks the device and the type
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """The labels that each block scores."""
+        ends = [0]
+        for block in self.blocks:
+            ends.append(ends[-1] + cast(nn.Linear, block).out_features)
+        return [tuple(range(start, end)) for start, end in pairwise(ends)]
 
     @property
     def size(self) -> int:
         """How many labels the head can score."""
-        return sum(block.out_features for block in self.blocks)
+        return sum(map(len, self.groups))
 
     def grow(self, size: int) -> nn.Module | None:
-        """Add a block so that `size` labels can be scored; None where they can be already."""
+        """Add a block so that `size` labels can be scored; None where they can be already.
+
+        Its weights are drawn from torch's global generator (Glorot and Bengio's uniform), its biases are zero.
+        """
         if size <= self.size:
             return None
-        block = nn.Linear(self.width, size - self.size)
+        block = self._block(size - self.size)
         nn.init.xavier_uniform_(block.weight)
         nn.init.zeros_(block.bias)
-        reference = next(self.parameters(), None)
-        self.blocks.append(block if reference is None else block.to(reference.device, reference.dtype))
+        self.blocks.append(block.to(self.get_buffer("place")))
         return block
+
+    def _block(self, labels: int) -> nn.Linear:
+        """Rows for so many labels, with nothing drawn for them yet; on the CPU, so that all devices draw the same."""
+        return nn.Linear(self.width, labels, device="meta").to_empty(device="cpu")
 
     def facing(self, labels: Iterable[int]) -> list[nn.Module]:
         """The blocks that score any of these labels."""
-        wanted, chosen, start = set(labels), [], 0
-        for block in self.blocks:
-            if wanted & set(range(start, start + block.out_features)):
-                chosen.append(block)
-            start += block.out_features
-        return chosen
+        wanted = set(labels)
+        return [block for block, group in zip(self.blocks, self.groups, strict=True) if wanted & set(group)]
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Grow to what was saved first: a checkpoint says how many labels it knows."""
-        while (weight := state.get(f"{prefix}blocks.{len(self.blocks)}.weight")) is not None:
-            self.grow(self.size + len(weight))
-        super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[no-untyped-call]
+        """Take the blocks from what was saved: a checkpoint says how many labels it knows. Draws nothing."""
+        names = [f"{prefix}blocks.{i}.weight" for i in range(len(state))]
+        sizes = [len(state[name]) for name in names if name in state]
+        if sizes != [len(group) for group in self.groups]:
+            self.blocks = nn.ModuleList(self._block(size).to(self.get_buffer("place")) for size in sizes)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, D) -> (B, C)"""

@@ -1,5 +1,20 @@
 """Pure functions of tensors that methods share."""
 
-from .losses import cross_entropy, restrict
+from .distillation import distill, distill_l1, distill_l2, distill_sigmoid, unknown
+from .groups import among, columns
+from .losses import binary_cross_entropy, cross_entropy, restrict
+from .penalties import squared_distance
 
-__all__ = ["cross_entropy", "restrict"]
+__all__ = [
+    "among",
+    "binary_cross_entropy",
+    "columns",
+    "cross_entropy",
+    "distill",
+    "distill_l1",
+    "distill_l2",
+    "distill_sigmoid",
+    "restrict",
+    "squared_distance",
+    "unknown",
+]

@@ -1,7 +1,10 @@
 """What streams and models there are, and what each stream is run with unless told otherwise. No torch."""
 
+import difflib
+import re
 from dataclasses import dataclass, replace
 
+from ..errors import SettingsError
 from .recipe import Recipe
 from .settings import Scenario
 
@@ -25,6 +28,7 @@ class StreamEntry:
     crop: int = 0  # of the default augmentation
     flip: bool = False
     version: int = 1
+    base: int = 0  # classes of a first task of its own size, before the others; 0: all tasks alike
 
 
 _MNIST = Recipe(epochs=4, batch=128, lr=1e-3, optimizer="adam")
@@ -85,3 +89,33 @@ MODELS: dict[str, str] = {
     "resnet32": "He et al. 2016 for CIFAR: three stages of five blocks, 16 to 64 channels, option-A shortcuts",
     "resnet18": "He et al. 2016 with a 3x3 stem for small images, 64 to 512 channels",
 }
+
+
+def find_stream(name: str) -> StreamEntry:
+    """The entry of a stream's name with its suffix: `/T` for T tasks, `/B50-T` for a base of 50 classes and T further.
+
+    Raises:
+        SettingsError: no stream has this name, or the suffix cannot be read.
+    """
+    stem, slash, suffix = name.partition("/")
+    if stem not in STREAMS:
+        close = difflib.get_close_matches(stem, STREAMS, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(STREAMS)}."
+        raise SettingsError(
+            f"There is no stream '{name}'. {hint} A folder of images is named by its path, ./photos."
+        )
+    entry = STREAMS[stem]
+    if not slash:
+        return entry
+    found = re.fullmatch(r"(?:B(\d{1,6})-)?(\d{1,6})", suffix)
+    base, tasks = (int(part or 0) for part in found.groups()) if found else (0, 0)
+    if not tasks or (suffix.startswith("B") and not base) or (base and entry.kind != "split"):
+        based = (
+            f", or {stem}/B4-3 for a first task of four classes and three further tasks"
+            if entry.kind == "split"
+            else ""
+        )
+        raise SettingsError(
+            f"The suffix '/{suffix}' of '{name}' cannot be read. Write {stem}/3 for three tasks{based}."
+        )
+    return replace(entry, name=name, tasks=tasks + bool(base), base=base)

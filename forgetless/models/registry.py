@@ -1,0 +1,74 @@
+"""Backbones by name, and how a model is built of one."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SettingsError
+from .model import Model
+
+Shape = tuple[int, ...]
+
+
+class Backbone(nn.Module):
+    """A network from images to features. (B, K, H, W) -> (B, width)"""
+
+    width: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, width)"""
+        raise NotImplementedError
+
+
+class ConvBackbone(Backbone):
+    """A backbone whose last feature maps can be asked for: attention is read off them."""
+
+    def maps(self, x: Tensor) -> Tensor:
+        """The last convolution's answer before it is pooled. (B, K, H, W) -> (B, D, H', W')"""
+        raise NotImplementedError
+
+
+Builder = Callable[[Shape, Sequence[int] | None], Backbone]
+AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
+
+BACKBONES: dict[str, Builder] = {}
+
+
+def backbone(name: str) -> Callable[[AnyBuilder], AnyBuilder]:
+    """Register what makes a backbone of an input's shape (K, H, W) and hidden widths (None: its own)."""
+
+    def wrap(build: AnyBuilder) -> AnyBuilder:
+        BACKBONES[name] = build
+        return build
+
+    return wrap
+
+
+def build_model(name: str, input_shape: Shape, *, hidden: Sequence[int] | None = None) -> Model:
+    """A new model with no head rows yet, its weights drawn from torch's global generator."""
+    if name not in BACKBONES:
+        close = get_close_matches(name, BACKBONES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SettingsError(
+            f"There is no model named {name!r}.{hint} There are: {', '.join(sorted(BACKBONES))}."
+        )
+    body = BACKBONES[name](tuple(input_shape), hidden)
+    return Model(body, body.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def image_shape(name: str, shape: Shape, hidden: Sequence[int] | None, *, least: int) -> Shape:
+    """The shape (K, H, W), if a convolutional network of this name can take it; a sentence if not."""
+    if hidden is not None:
+        raise SettingsError(
+            f"The model {name!r} was asked for with hidden widths {tuple(hidden)}, but its widths are fixed. "
+            "Leave --hidden away, or use the model 'mlp'."
+        )
+    if len(shape) != 3 or min(shape[1:]) < least:
+        raise SettingsError(
+            f"The model {name!r} was asked to take inputs of shape {shape}, but it needs images (channels, height, "
+            f"width) of at least {least} x {least} pixels. Use larger images, or the model 'mlp'."
+        )
+    return shape

@@ -1,0 +1,92 @@
+"""He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, for small images."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .registry import ConvBackbone, Shape, backbone, image_shape
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias and its batch normalisation: one unit, so that the two can be folded into one."""
+
+    def __init__(self, inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, D, H', W')"""
+        return self.norm(self.conv(x))  # type: ignore[no-any-return]
+
+
+class Widen(nn.Module):
+    """Option A of the paper (section 4.2): every second pixel, and zeros for the channels that are new. No weights."""
+
+    def __init__(self, added: int, stride: int) -> None:
+        super().__init__()
+        self.added, self.stride = added, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, K + added, H / stride, W / stride)"""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.added))
+
+
+class Block(nn.Module):
+    """Two convolutions and a shortcut around them; ReLU after the sum. (B, K, H, W) -> (B, D, H', W')"""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, project: bool) -> None:
+        super().__init__()
+        self.first = ConvNorm(inputs, outputs, stride=stride)
+        self.second = ConvNorm(outputs, outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            projection = ConvNorm(inputs, outputs, size=1, stride=stride)
+            self.shortcut = projection if project else Widen(outputs - inputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, D, H', W')"""
+        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+
+
+class ResNet(ConvBackbone):
+    """A 3x3 stem, stages of residual blocks, each later one at half the size, then the mean over the pixels.
+
+    A ReLU also stands after the last block, as in the paper: features are not negative, which attention maps
+    need. iCaRL's own ResNet-32 leaves it out, so that its features may be negative; parity with its figures is
+    within that difference.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], blocks: int, *, project: bool) -> None:
+        super().__init__()
+        self.stem = ConvNorm(channels, widths[0])
+        stages, inputs = [], widths[0]
+        for stage, outputs in enumerate(widths):
+            for place in range(blocks):
+                stride = 2 if stage and not place else 1
+                stages.append(Block(inputs, outputs, stride, project=project))
+                inputs = outputs
+        self.blocks = nn.Sequential(*stages)
+        self.width = inputs
+
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, D, H', W')"""
+        return self.blocks(F.relu(self.stem(x)))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, D)"""
+        return self.maps(x).mean((2, 3))
+
+
+@backbone("resnet32")
+def resnet32(shape: Shape, hidden: Sequence[int] | None) -> ResNet:
+    """The paper's 32-layer network for CIFAR (section 4.2): 0.46 million weights, shortcuts without weights."""
+    return ResNet(image_shape("resnet32", shape, hidden, least=8)[0], (16, 32, 64), 5, project=False)
+
+
+@backbone("resnet18")
+def resnet18(shape: Shape, hidden: Sequence[int] | None) -> ResNet:
+    """The paper's 18-layer network with a 3x3 stem in place of the 7x7 one and its pooling: for small images."""
+    return ResNet(image_shape("resnet18", shape, hidden, least=8)[0], (64, 128, 256, 512), 2, project=True)

@@ -1,0 +1,27 @@
+"""Penalties on weights that have moved."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def squared_distance(weights: Sequence[Tensor], anchors: Sequence[Tensor]) -> Tensor:
+    """The squared Euclidean distance of two lists of tensors of equal shapes. -> ()
+
+    One node of the graph, with its closed gradient 2 (w - a): a tenth of the calls that a sum over tensors makes.
+    """
+    return _SquaredDistance.apply(list(anchors), *weights)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _SquaredDistance(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, anchors: list[Tensor], *weights: Tensor) -> Tensor:
+        moves = torch._foreach_sub(list(weights), anchors)
+        ctx.save_for_backward(*moves)
+        return torch.stack(torch._foreach_norm(moves)).square().sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, *torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
