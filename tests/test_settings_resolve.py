@@ -8,9 +8,9 @@ import pytest
 from forgetless.errors import SettingsError
 from forgetless.settings.catalog import STREAMS
 from forgetless.settings.fields import method_facts, method_names
-from forgetless.settings.files import to_mapping, to_yaml, write_settings
+from forgetless.settings.files import read_settings, to_mapping, to_yaml, write_settings
 from forgetless.settings.presets import PRESETS
-from forgetless.settings.resolve import from_file, resolve
+from forgetless.settings.resolve import resolve
 from forgetless.settings.schema import all_flags, method_flags, shared_flags
 
 MINE = '''"""Mine: a trial."""
@@ -104,7 +104,7 @@ def test_steps_and_epochs_replace_each_other(tmp_path):
         ({"optimzer": "adam"}, "optimzer: finetune has no such setting. Did you mean 'optimizer'?"),
         ({"model": "resnet23"}, "There is no model 'resnet23'. Did you mean 'resnet32'?"),
         ({"model": "lenet", "hidden": "40"}, "only an mlp has hidden layers"),
-        ({"class_order": "1993"}, "an order of the 100 classes of CIFAR-100"),
+        ({"class_order": "icarl"}, "an order of the 100 classes of CIFAR-100"),
         ({"class_order": "naturel"}, "'naturel' is not an order. Did you mean 'natural'?"),
         ({"class_order": "1,2,3"}, "each of the numbers 0 to 9"),
         ({"mean": "0.1,0.2"}, "the images have 1 channel; 2 numbers"),
@@ -187,8 +187,8 @@ def test_written_settings_are_read_back_as_they_were(tmp_path, method, stream, p
     scenario = next(s for s in STREAMS[stream].scenarios if s in method_facts(method).scenarios)
     given = {"scenario": scenario, "limit": 3, "lr": 1e-5, "hidden": None}
     settings = resolve(method, stream, given, preset=preset)
-    write_settings(settings, tmp_path / "settings.yaml")
-    again = from_file(tmp_path / "settings.yaml")
+    write_settings(tmp_path / "settings.yaml", settings)
+    again = read_settings(tmp_path / "settings.yaml")
     assert again == settings
     assert again.key == settings.key
 
@@ -200,11 +200,11 @@ def test_a_file_of_ones_own_is_read_back_while_it_is_the_same(tmp_path, mine):
     assert settings.hyper == {
         "weight": 1.0, "warmup": 0.0, "scope": "new", "bound": 2.0, "squared": True, "widths": (3, 4),
     }  # fmt: skip
-    write_settings(settings, tmp_path / "settings.yaml")
-    assert from_file(tmp_path / "settings.yaml") == settings
+    write_settings(tmp_path / "settings.yaml", settings)
+    assert read_settings(tmp_path / "settings.yaml") == settings
     mine.write_text(MINE + "# changed\n")
     with pytest.raises(SettingsError, match="written for another version"):
-        from_file(tmp_path / "settings.yaml")
+        read_settings(tmp_path / "settings.yaml")
 
 
 def test_the_commented_file_has_every_setting_with_its_meaning():
@@ -247,10 +247,14 @@ def test_a_file_of_ones_own_with_a_shared_name_is_refused(tmp_path, mine):
 
 
 def test_streams_are_cut_as_their_suffix_says(tmp_path):
-    assert "100 classes cannot be shared out evenly among 7" in sentence("finetune", "split-cifar100/7", {})
-    assert "50 classes that are left after the first 50" in sentence("finetune", "split-cifar100/B50-7", {})
-    assert "only split streams have a base" in sentence("finetune", "permuted-mnist/B5-5", {})
-    assert "after the slash comes a number of tasks" in sentence("finetune", "split-mnist/five", {})
+    assert "too few for it" in sentence("finetune", "split-mnist/11", {})
+    assert "too few for it" in sentence("finetune", "split-cifar100/B60-41", {})
+    assert "The suffix '/B5-5'" in sentence("finetune", "permuted-mnist/B5-5", {})
+    assert "The suffix '/five'" in sentence("finetune", "split-mnist/five", {})
+    assert "no domain scenario: its 10 classes" in sentence(
+        "finetune", "split-mnist/3", {"scenario": "domain"}
+    )
+    assert "there is no order to choose" in sentence("finetune", "permuted-mnist", {"class_order": "seeded"})
     assert resolve("finetune", "split-cifar100/B50-5", {}).stream == "split-cifar100/B50-5"
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     settings = resolve("finetune", f"{tmp_path}/photos/5", {})

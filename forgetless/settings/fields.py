@@ -234,10 +234,10 @@ def _comments(content: bytes) -> dict[int, tuple[str, bool]]:
 
 
 def _comment_of(node: ast.AnnAssign, comments: dict[int, tuple[str, bool]]) -> str:
-    """The comment at the end of the line, else the lines of comment directly above."""
-    end = node.end_lineno or node.lineno
-    if end in comments:
-        return _without_marks(comments[end][0])
+    """The comments on the field's lines, else the lines of comment directly above."""
+    lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    if beside := [comments[line][0] for line in lines if line in comments]:
+        return _without_marks(" ".join(beside))
     above: list[str] = []
     line = node.lineno - 1
     while line in comments and comments[line][1]:

@@ -1,24 +1,22 @@
 """Names that users type: streams with their suffixes, folders, and what they may have meant. No torch."""
 
 import difflib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SettingsError
-from .catalog import STREAMS, StreamEntry
+from .catalog import STREAMS, StreamEntry, find_stream
 
 CLASSES = {"cifar100": 100}  # of each source; the others have ten
 
 
 class StreamName(NamedTuple):
-    """A stream's name taken apart: one of the catalogue's, or a folder of images."""
+    """What a stream's name stands for: one of the catalogue's, cut as the suffix says, or a folder of images."""
 
     entry: StreamEntry | None
-    folder: Path | None
-    tasks: int | None  # None: as many as the stream has by itself
-    base: int | None  # classes of the first task, where it is larger than the others
+    folder: Path | None = None
+    tasks: int | None = None  # of a folder; None: two
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -33,50 +31,32 @@ def parse_stream(name: str) -> StreamName:
     Raises:
         SettingsError: there is no such stream or folder, or it cannot be cut like that.
     """
-    head, _, suffix = name.partition("/")
-    if head in STREAMS:
-        tasks, base = _suffix(name, suffix)
-        _check(name, STREAMS[head], tasks, base)
-        return StreamName(STREAMS[head], None, tasks, base)
+    name = name.rstrip("/")
+    if name.partition("/")[0] in STREAMS:
+        entry = find_stream(name)
+        _check_classes(entry)
+        return StreamName(entry)
     path = Path(name).expanduser()
     if path.is_dir():
-        return StreamName(None, path, None, None)
-    if path.parent.is_dir() and path.parent != Path(".") and re.fullmatch(r"\d+|B\d+-\d+", path.name):
-        tasks, base = _suffix(name, path.name)
-        return StreamName(None, path.parent, tasks, base)
+        return StreamName(None, path)
+    if "/" in name and path.parent.is_dir() and path.name.isdecimal() and int(path.name):
+        return StreamName(None, path.parent, int(path.name))
     if name.startswith((".", "/", "~")):
         raise SettingsError(
-            f"There is no folder {name}. A stream is a folder with one sub-folder per class, or a name."
+            f"There is no folder {name}. A stream is a name, or a folder with one sub-folder for each class."
         )
     raise SettingsError(
-        f"There is no stream {name!r}.{closest(head, STREAMS)} `forgetless list streams` shows them all; "
-        "a folder of images is written ./folder."
+        f"There is no stream {name!r}.{closest(name.partition('/')[0], STREAMS)} "
+        "`forgetless list streams` shows them all; a folder of images is written ./folder."
     )
 
 
-def _suffix(name: str, suffix: str) -> tuple[int | None, int | None]:
-    """`20` -> (20, None); `B50-5` -> (6, 50); nothing -> (None, None)."""
-    if not suffix:
-        return None, None
-    found = re.fullmatch(r"(?:B(\d{1,6})-)?(\d{1,6})", suffix)
-    if not found or int(found[2]) < 1 or (found[1] is not None and int(found[1]) < 1):
-        raise SettingsError(
-            f"{name!r}: after the slash comes a number of tasks, as in split-cifar100/20, "
-            "or a base and further tasks, as in split-cifar100/B50-5."
-        )
-    return (int(found[2]) + 1, int(found[1])) if found[1] else (int(found[2]), None)
-
-
-def _check(name: str, entry: StreamEntry, tasks: int | None, base: int | None) -> None:
-    """Refuse what the classes of a known stream do not allow."""
+def _check_classes(entry: StreamEntry) -> None:
+    """Refuse more tasks than there are classes."""
     classes = CLASSES.get(entry.source, 10)
-    if base is not None and entry.kind != "split":
+    further = entry.tasks - bool(entry.base)
+    if entry.kind == "split" and entry.base + further > classes:
         raise SettingsError(
-            f"{name!r}: every task of {entry.name} has all classes; only split streams have a base."
+            f"{entry.name!r}: {classes} classes are too few for it, for every task needs one of its own. "
+            "Ask for fewer tasks."
         )
-    if entry.kind != "split" or tasks is None:
-        return
-    rest, further = (classes - base, tasks - 1) if base is not None else (classes, tasks)
-    if rest < 1 or further > rest or rest % further:
-        what = f"{rest} classes" + (f" that are left after the first {base}" if base is not None else "")
-        raise SettingsError(f"{name!r}: the {what} cannot be shared out evenly among {further} tasks.")

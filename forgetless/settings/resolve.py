@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from .catalog import MODELS
 from .check import check
-from .fields import MethodFacts, is_file_name, method_facts, method_names
-from .files import read_mapping
-from .names import CLASSES, StreamName, closest, parse_stream
+from .combinations import check_together
+from .fields import MethodFacts, is_file_name, method_facts
+from .names import StreamName, parse_stream
 from .presets import find_preset
+from .reading import read_mapping
 from .recipe import Recipe
 from .schema import Flag, all_flags, method_flags
 from .settings import Settings
 
 _FILE_ONLY = ("method", "stream", "method_file", "method_sha256")  # keys of settings.yaml that are no flags
-_ORDERS = ("natural", "seeded", "1993", "icarl")
 FOLDER_RECIPE = Recipe(
     epochs=20, batch=64, lr=0.02, optimizer="sgd", momentum=0.9, weight_decay=5e-4, schedule="cosine"
 )
@@ -54,7 +53,7 @@ def resolve(
     )
     layers = _checked(sources, flags, facts.name)
     values = _merged(layers)
-    _check_together(values, layers[2] | layers[3], facts, name, stream)
+    check_together(values, layers[2] | layers[3], facts, name, stream)
     return _settings(values, facts, name, stream, jobs=jobs, cores=cores or available_cores())
 
 
@@ -130,74 +129,6 @@ def _check_origin(facts: MethodFacts, file: Mapping[str, Any], config: Path | No
         )
 
 
-def _check_together(
-    values: Mapping[str, Any], asked: Mapping[str, Any], facts: MethodFacts, name: StreamName, stream: str
-) -> None:
-    """Everything that each value alone does not show; all problems at once."""
-    checks = (
-        _scenario_problem(values["scenario"], facts, name, stream),
-        _order_problem(values.get("class_order", "natural"), name, stream),
-        _model_problem(values["model"], asked),
-        _channels_problem(asked, name),
-        "size: only a folder's images are brought to a size; this stream has its own."
-        if asked.get("size") and name.entry
-        else "",
-    )
-    if problems := [problem for problem in checks if problem]:
-        raise SettingsError("\n".join(problems))
-
-
-def _scenario_problem(scenario: str, facts: MethodFacts, name: StreamName, stream: str) -> str:
-    offered = name.entry.scenarios if name.entry else ("class", "task")
-    if scenario not in offered:
-        return f"{stream} has no {scenario} scenario; it has {' and '.join(offered)}."
-    if scenario in facts.scenarios and not (facts.needs_task and scenario != "task"):
-        return ""
-    others = [other for other in method_names() if scenario in method_facts(other).scenarios]
-    why = "must be told the task at test time, which the" if facts.needs_task else "is not defined in the"
-    hides = " scenario hides" if facts.needs_task else " scenario"
-    elsewhere = [place for place in facts.scenarios if place in offered]
-    use = (
-        f"Use --scenario {' or '.join(elsewhere)}"
-        if elsewhere
-        else f"It is defined in: {', '.join(facts.scenarios)}"
-    )
-    return f"{facts.name} {why} {scenario}{hides}. {use}, or a method that is defined there: {', '.join(others)}."
-
-
-def _order_problem(order: str, name: StreamName, stream: str) -> str:
-    if order in _ORDERS:
-        if order in ("1993", "icarl") and (name.entry is None or CLASSES.get(name.entry.source) != 100):
-            return f"class_order: {order} is an order of the 100 classes of CIFAR-100; {stream} has others."
-        return ""
-    parts = [part.strip() for part in order.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        hint = closest(order, _ORDERS)
-        return f"class_order: {order!r} is not an order.{hint} Orders: {', '.join(_ORDERS)}, or 3,1,2,..."
-    numbers = [int(part) for part in parts]
-    classes = CLASSES.get(name.entry.source, 10) if name.entry else len(numbers)
-    if sorted(numbers) != list(range(classes)):
-        return f"class_order: each of the numbers 0 to {classes - 1} must stand in it once."
-    return ""
-
-
-def _model_problem(model: str, asked: Mapping[str, Any]) -> str:
-    if model not in MODELS:
-        return f"There is no model {model!r}.{closest(model, MODELS)} Models: {', '.join(MODELS)}."
-    if asked.get("hidden") and model != "mlp":
-        return f"hidden: only an mlp has hidden layers to set; the model is {model}. Add --model mlp, or leave it out."
-    return ""
-
-
-def _channels_problem(asked: Mapping[str, Any], name: StreamName) -> str:
-    channels = len(name.entry.mean) if name.entry else None
-    for key in ("mean", "std"):
-        count = len(asked[key]) if asked.get(key) is not None else channels
-        if channels and count not in (1, channels):
-            return f"{key}: the images have {channels} channel{'s' * (channels > 1)}; {count} numbers were given."
-    return ""
-
-
 def _settings(
     values: dict[str, Any], facts: MethodFacts, name: StreamName, stream: str, *, jobs: int, cores: int
 ) -> Settings:
@@ -237,12 +168,6 @@ def _full_name(name: StreamName, stream: str) -> str:
 def method_of(settings: Settings) -> str:
     """What names the settings' method again: its file where it has one."""
     return settings.method_file or settings.method
-
-
-def from_file(path: Path) -> Settings:
-    """The settings of a run folder's `settings.yaml`, as they were."""
-    values = read_mapping(path)
-    return resolve(named(values, "method", path), named(values, "stream", path), {}, config=path)
 
 
 def named(values: Mapping[str, Any], key: str, path: Path) -> str:
