@@ -130,7 +130,7 @@ def read_run(verb: str, argv: Sequence[str], examples: Sequence[str], about: str
             Word("method", f"{', '.join(method_names())}; or your own file, ./mine.py"),
             Word("stream", "a name of `forgetless list streams`, with /T for T tasks; or a folder of images"),
         ),
-        _groups(facts),
+        command_groups(facts),
         SWITCHES,
         examples,
         shown=_shown(stream, facts),
@@ -156,7 +156,7 @@ def read_compare(argv: Sequence[str], examples: Sequence[str], about: str) -> As
         "compare",
         about,
         (Word("methods", f"of {', '.join(method_names())}; or files of your own", many=True),),
-        (on, *_groups(facts)),
+        (on, *command_groups(facts)),
         SWITCHES,
         examples,
         shown=_shown(stream, facts),
@@ -193,7 +193,7 @@ def _asked(
     )
 
 
-def _groups(facts: Sequence[MethodFacts]) -> list[Group]:
+def command_groups(facts: Sequence[MethodFacts]) -> list[Group]:
     """The methods' own flags, then those that all share. A flag of several methods is for all that have it."""
     groups, taken = [], set[str]()
     for fact in facts:

@@ -25,11 +25,16 @@ class Word:
 
 @dataclass(frozen=True)
 class Group:
-    """Flags that help shows together."""
+    """Flags that help shows together, in a box of their own where they have a title."""
 
     title: str
     about: str
     flags: Mapping[str, Flag]
+
+
+def plain_flags(*flags: Flag) -> tuple[Group, ...]:
+    """Flags of a small command, in no box of their own."""
+    return (Group("", "", {flag.name: flag for flag in flags}),)
 
 
 @dataclass(frozen=True)
@@ -92,13 +97,12 @@ def dataclass_of(command: Command) -> type[Any]:
         positional: Any = tyro.conf.Positional
         fields.append((word.name, positional[Annotated[kind, Doc(word.help), mark]], default))
     for group in command.groups:
-        inner = [
-            (flag.name, Annotated[str | None, Doc(flag.help), _mark(flag, command)], None)
-            for flag in group.flags.values()
-        ]
-        made = make_dataclass(group.title, inner, frozen=True)
-        made.__doc__ = group.about
-        fields.append((group.title, made, field(default_factory=made)))
+        inner = [_field(flag, command) for flag in group.flags.values()]
+        if group.title:
+            made = make_dataclass(group.title, inner, frozen=True)
+            made.__doc__ = group.about
+            inner = [(group.title, made, field(default_factory=made))]
+        fields += inner
     for name, meaning in command.switches.items():
         kind = Annotated[
             bool, Doc(meaning), tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")
@@ -109,15 +113,18 @@ def dataclass_of(command: Command) -> type[Any]:
     return made
 
 
-def _mark(flag: Flag, command: Command) -> Any:
+def _field(flag: Flag, command: Command) -> tuple[str, Any, None]:
+    """A field of the dataclass for a flag that takes a value."""
     import tyro
+    from typing_extensions import Doc
 
     default = command.shown.get(flag.name, "")
-    aliases = [command.short[flag.name]] if flag.name in command.short else None
-    hint = f"(default: {default})" if default else ""
-    return tyro.conf.arg(
-        metavar=flag.metavar or describe(flag.type), help_behavior_hint=hint, aliases=aliases
+    mark = tyro.conf.arg(
+        metavar=flag.metavar or describe(flag.type),
+        help_behavior_hint=f"(default: {default})" if default else "",
+        aliases=[command.short[flag.name]] if flag.name in command.short else None,
     )
+    return flag.name, Annotated[str | None, Doc(flag.help), mark], None
 
 
 def lone_words(argv: Sequence[str], switches: Collection[str]) -> list[str]:

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from ..events import Event, Listener, Note, RunEnded, RunStarted, Stepped, TaskScored, silent
 
 EVERY = 10.0  # seconds between two plain lines of one run
-_ENDS = {"finished": "done", "reused": "done before, reused", "interrupted": "stopped, resumable"}
+_ENDS = {
+    "finished": "done in",
+    "reused": "reused, as these settings were run before; that took",
+    "interrupted": "stopped, to be resumed, after",
+}
 
 
 @dataclass
@@ -86,7 +90,7 @@ class Plain:
     def _end(self, event: RunEnded) -> str:
         self.ended += 1
         count = f" ({self.ended} of {self.cells})" if self.cells > 1 else ""
-        return f"{event.run}: {_ENDS.get(event.state, event.state)} in {clock(event.seconds)}{count}"
+        return f"{event.run}: {_ENDS.get(event.state, event.state + ' after')} {clock(event.seconds)}{count}"
 
     def _note(self, event: Note) -> str:
         """A note once, however many runs say the same."""

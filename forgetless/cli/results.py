@@ -1,5 +1,6 @@
 """One run as text and as plain data."""
 
+import json
 import math
 from typing import Any
 
@@ -52,3 +53,8 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def json_text(value: Any) -> str:
+    """Plain data as JSON that people can read too."""
+    return json.dumps(value, indent=1, allow_nan=False, default=list)
