@@ -12,8 +12,16 @@ from .svg import Frame, drawing, element, marker, points, ticks
 LEVELS = 10  # steps of the heat maps' colours
 _WIDTH, _HEIGHT = 440.0, 270.0
 
+COLOURS = 7  # that the style sheet defines
+_TERM_COLOURS = (5, 3, 6, 4)  # of the terms of a loss: not those of the usual configurations
+
 Colours = Mapping[str, int]
 """Label of a configuration -> number of its colour and marker, the same in all figures."""
+
+
+def colour(number: int) -> str:
+    """The style classes of a number; after all colours are used they come again, dashed."""
+    return f"c{number % COLOURS}" + (" again" if number // COLOURS % 2 else "")
 
 
 def heat_map(heat: Heat) -> Markup:
@@ -65,7 +73,7 @@ def accuracy_lines(lines: Sequence[Series], colours: Colours) -> Markup:
             )
             for k, x in enumerate(xs)
         ]
-        parts.append(element("g", *inside, class_=f"c{kind}"))
+        parts.append(element("g", *inside, class_=colour(kind)))
     about = "Mean accuracy over the tasks seen so far, after each task: " + "; ".join(
         f"{line.label} ends at {_told(line, -1)}" for line in lines
     )
@@ -85,7 +93,8 @@ def forgetting_bars(bars: Sequence[Series], colours: Colours) -> Markup:
     reach = [
         series.mean + sign * (0 if series.std is None else series.std) for series in bars for sign in (-1, 1)
     ]
-    low, high = min(0.0, *(float(r.min()) for r in reach)), max(0.1, *(float(r.max()) for r in reach))
+    low, high = min(float(r.min()) for r in reach), max(0.1, *(float(r.max()) for r in reach))
+    low = low if low < -0.05 else 0.0  # a whisker may hang a little below the axis
     width = max(_WIDTH, 60.0 + tasks * (7.0 * len(bars) + 10.0))
     marks = ticks(low, high)
     frame = Frame(width, _HEIGHT, (0.5, tasks + 0.5), marks)
@@ -96,7 +105,7 @@ def forgetting_bars(bars: Sequence[Series], colours: Colours) -> Markup:
     for place, series in enumerate(bars):
         shift = (place - len(bars) / 2) * each
         inside = [_bar(frame, frame.x(k + 1.0) + shift, each, series, k) for k in range(len(series.x))]
-        parts.append(element("g", *inside, class_=f"c{colours[series.label]}"))
+        parts.append(element("g", *inside, class_=colour(colours[series.label])))
     about = "Points of accuracy that each old task lost from its best to the end: " + "; ".join(
         f"{series.label} {percent(float(series.mean.mean()), 1)} on average" for series in bars
     )
@@ -130,11 +139,12 @@ def loss_lines(losses: Losses) -> Markup:
         parts.append(
             element("line", x1=x, x2=x, y1=frame.top, y2=frame.height - frame.bottom, class_="grid dash")
         )
-    for kind, term in enumerate(losses.terms):
+    for place, term in enumerate(losses.terms):
+        kind = term_colour(place)
         path = points([frame.x(float(x)) for x in term.x], [frame.y(float(y)) for y in term.mean])
         name = element("title", term.label)
         parts.append(
-            element("g", element("polyline", name, points=path, class_="line thin"), class_=f"c{kind % 7}")
+            element("g", element("polyline", name, points=path, class_="line thin"), class_=colour(kind))
         )
     names = ", ".join(term.label for term in losses.terms)
     return drawing(
@@ -142,11 +152,16 @@ def loss_lines(losses: Losses) -> Markup:
     )
 
 
+def term_colour(place: int) -> int:
+    """The colour of a loss's term."""
+    return _TERM_COLOURS[place % len(_TERM_COLOURS)]
+
+
 def swatch(kind: int, *, plain: bool = False) -> Markup:
     """The sample of a line for a legend: with its marker, or `plain` as the losses' lines are."""
     line = element("polyline", points="1,7 25,7", class_="line")
     inside = [line] if plain else [line, marker(kind, 13.0, 7.0)]
-    group = element("g", *inside, class_=f"c{kind % 7}")
+    group = element("g", *inside, class_=colour(kind))
     return element("svg", group, viewBox="0 0 26 14", width=26, height=14, aria_hidden="true")
 
 

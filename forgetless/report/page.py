@@ -1,12 +1,13 @@
 """The report: run folders in, one HTML file out that needs nothing else. No torch, no network, no scripts."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ..errors import StorageError
 from ..files import write_atomically
@@ -79,6 +80,7 @@ def render_page(runs: Sequence[Run], unread: Sequence[Unread] = ()) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
     return environment.get_template("report.html").render(
         headline=words.headline(sections),
         count=_count(runs, sections),
@@ -109,13 +111,18 @@ def _block(block: Block, colours: figures.Colours) -> dict[str, Any]:
         "sentence": words.sentence(section),
         "rows": [_row(row, colours) for row in block.rows],
         "remarks": block.remarks,
-        "lines": figures.accuracy_lines(lines, colours) if lines else "",
+        "lines": figures.accuracy_lines(lines, colours) if any(len(line.x) > 1 for line in lines) else "",
         "bars": figures.forgetting_bars(bars, colours) if bars else "",
         "keys": [(line.label, figures.swatch(colours[line.label])) for line in lines],
         "heats": [(heat, figures.heat_map(heat)) for heat in heats],
         "losses": [(loss, figures.loss_lines(loss), _terms(loss)) for loss in losses],
         "costs": _costs(section),
     }
+
+
+def _code(text: str) -> Markup:
+    """Escaped text in which what stands between backquotes is shown as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _row(row: Any, colours: figures.Colours) -> dict[str, Any]:
@@ -136,7 +143,10 @@ def _row(row: Any, colours: figures.Colours) -> dict[str, Any]:
 
 
 def _terms(losses: series.Losses) -> list[tuple[str, Markup]]:
-    return [(term.label, figures.swatch(kind, plain=True)) for kind, term in enumerate(losses.terms)]
+    return [
+        (term.label, figures.swatch(figures.term_colour(k), plain=True))
+        for k, term in enumerate(losses.terms)
+    ]
 
 
 def _costs(section: Section) -> dict[str, Any]:

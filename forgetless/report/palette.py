@@ -1,11 +1,11 @@
 """Colours that a colour-blind reader can tell apart, and the heat maps' ramp, light and dark."""
 
+import itertools
 from collections.abc import Sequence
 
-from .figures import LEVELS
+from .figures import COLOURS, LEVELS
 from .groups import Group
 
-_COLOURS = 7  # that the style sheet defines
 _FLOOR, _CEILING = 1, 2
 
 _LIGHT = ("#edf3f9", "#7fb0d8", "#08457e")  # low, middle, high
@@ -15,9 +15,8 @@ _INK_LIGHT, _INK_DARK = "#10202f", "#f5f9fd"
 
 def colours_of(groups: Sequence[Group]) -> dict[str, int]:
     """A number for each label, the same wherever it occurs; floor and ceiling always have theirs."""
-    free = [k for k in range(_COLOURS) if k not in (_FLOOR, _CEILING)]
+    free = (k for k in itertools.count() if k % COLOURS not in (_FLOOR, _CEILING))
     colours: dict[str, int] = {}
-    others = 0
     for group in groups:
         if group.label in colours:
             continue
@@ -25,8 +24,7 @@ def colours_of(groups: Sequence[Group]) -> dict[str, int]:
         if reference is not None and reference not in colours.values():
             colours[group.label] = reference
         else:
-            colours[group.label] = free[others % len(free)]
-            others += 1
+            colours[group.label] = next(free)
     return colours
 
 

@@ -53,7 +53,7 @@ class Frame:
     height: float
     x_range: tuple[float, float]
     y_ticks: Sequence[float]
-    left: float = 40.0
+    left: float = 48.0
     right: float = 12.0
     top: float = 10.0
     bottom: float = 38.0
@@ -95,7 +95,7 @@ def marker(kind: int, x: float, y: float, about: str = "") -> Markup:
         3: [(0.0, -r * 1.35), (r * 1.35, 0.0), (0.0, r * 1.35), (-r * 1.35, 0.0)],
         4: [(0.0, r * 1.25), (r * 1.2, -r), (-r * 1.2, -r)],
     }
-    corners = shapes.get(kind % 5)
+    corners = shapes.get((kind + kind // 7) % 5)
     if corners is None:
         return element("circle", *title, cx=x, cy=y, r=r, class_="dot")
     xs, ys = zip(*corners, strict=True)

@@ -6,6 +6,8 @@ from ..estimates import Estimate, Published, welch_half_width
 from .formats import percent
 from .groups import Group, Section
 
+_ROWS_TOLD = 4  # at most; more than that are left to the table
+
 
 def headline(sections: Sequence[Section]) -> str:
     """One sentence on the whole report: the clearest difference in forgetting from the floor."""
@@ -23,10 +25,16 @@ def headline(sections: Sequence[Section]) -> str:
 
 def sentence(section: Section) -> str:
     """What came out of one stream in one scenario, row by row."""
-    parts = [f"{group.label} {_outcome(group)}" for group in section.groups if group.finished]
-    if not parts:
+    finished = [group for group in section.groups if group.finished]
+    if not finished:
         return "None of these runs has finished: there are no figures to compare."
-    return f"{'; '.join(parts)}."
+    told = finished
+    if len(finished) > _ROWS_TOLD:
+        others = [group for group in finished if not group.role]
+        told = [group for group in finished if group.role or group is others[-1]]
+    parts = [f"{group.label} {_outcome(group)}" for group in told]
+    left = len(finished) - len(told)
+    return f"{'; '.join(parts)}" + (f"; {left} more lie between or below, see the table." if left else ".")
 
 
 def _gap(section: Section) -> tuple[float, str] | None:
