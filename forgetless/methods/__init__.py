@@ -1,6 +1,19 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import finetune, joint, lwf
+from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc
 from .base import METHODS, Fit, Method, Terms, method
 
-__all__ = ["METHODS", "Fit", "Method", "Terms", "finetune", "joint", "lwf", "method"]
+__all__ = [
+    "METHODS",
+    "Fit",
+    "Method",
+    "Terms",
+    "cumulative",
+    "finetune",
+    "frozen",
+    "joint",
+    "l2_anchor",
+    "lwf",
+    "lwf_mc",
+    "method",
+]

@@ -1,28 +1,41 @@
 """What methods remember in: frozen copies of modules, and dictionaries of named tensors."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 
 class Snapshot(nn.Module):
-    """A frozen copy of a module as it was when the copy was taken: evaluation mode, no gradients, for good."""
+    """A frozen copy of a module as it was when the copy was taken: evaluation mode, no gradients, for good.
+
+    Its weights are buffers: it is moved and copied with what holds it, but no optimiser can find them. It is not
+    part of a saved state, since every `learn` takes it anew; loading a state leaves it as it is.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.module = deepcopy(module).requires_grad_(False)
+        self.module = deepcopy(module)
+        for part in self.module.modules():
+            for name, weight in list(part.named_parameters(recurse=False)):
+                delattr(part, name)
+                part.register_buffer(name, weight.detach())
         self.eval()
 
-    def train(self, mode: bool = True) -> "Snapshot":
+    def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode, whatever is asked of the module that holds this one."""
         return super().train(False)
 
     def state_dict(self, *args: Any, destination: Any = None, **kwargs: Any) -> Any:
-        """Nothing: a snapshot is taken anew by every `learn`, never stored."""
+        """Nothing: what is made again is not stored."""
         return {} if destination is None else destination
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Nothing is taken from the state, and nothing is missed in it."""
+        state.update(self.module.state_dict(prefix=f"{prefix}module."))
+        super()._load_from_state_dict(state, prefix, *rest)
 
     @torch.no_grad()
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -33,16 +46,23 @@ class Snapshot(nn.Module):
 class BufferDict(nn.Module):
     """Named tensors that a method must remember: moved, saved and copied with it. Names may be parameters' names.
 
-    Loading a state takes the names and sizes from the state.
+    Loading a state takes the names and sizes from the state. Images and convolutions' weights, four dimensions,
+    lie channels-last in memory, as those of models do, also after a file has forgotten how they lay.
     """
 
     def __init__(self, items: Iterable[tuple[str, Tensor]] = ()) -> None:
         super().__init__()
+        self.device = torch.device("cpu")
+        self.update(items)
+
+    def update(self, items: Iterable[tuple[str, Tensor]]) -> None:
+        """Set each of these names to a copy of its value."""
         for name, value in items:
             self[name] = value
 
     def __setitem__(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name.replace(".", "|"), value.detach().clone())
+        layout = torch.channels_last if value.dim() == 4 else torch.contiguous_format
+        self.register_buffer(name.replace(".", "|"), value.detach().clone(memory_format=layout))
 
     def __getitem__(self, name: str) -> Tensor:
         return self.get_buffer(name.replace(".", "|"))
@@ -60,8 +80,16 @@ class BufferDict(nn.Module):
         """Names with their tensors, in the order in which they were first set."""
         return [(name, self[name]) for name in self]
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self.device = fn(torch.empty(0, device=self.device)).device  # an empty dictionary knows its place too
+        return super()._apply(fn, recurse)
+
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         self._buffers.clear()
-        for key in [key for key in state if key.startswith(prefix)]:
-            self.register_buffer(key[len(prefix) :], state[key].clone())
+        mine = {
+            key[len(prefix) :]: value.to(self.device)
+            for key, value in state.items()
+            if key.startswith(prefix)
+        }
+        self.update(mine.items())
         super()._load_from_state_dict(state, prefix, *rest)

@@ -1,0 +1,30 @@
+"""Feature extraction: the network stays as the first task left it; each later task only gets head rows.
+
+    Li & Hoiem, "Learning without Forgetting", TPAMI 2018, section 2.1: feature extraction. With one new linear
+    layer, as Rebuffi et al., "iCaRL", CVPR 2017, section 4.1: fixed representation.
+
+What can be learned by a network that must not forget anything: old answers stay as they are, to the bit.
+
+    first task     train everything
+    later tasks    θ_s and θ_o fixed, with their batch statistics and without dropout; train θ_n on L_new
+
+Where a task brings no new labels there is nothing to train, and the network answers as before.
+"""
+
+from collections.abc import Iterator
+
+from ..data import Task
+from .base import Fit, Method, method
+
+
+@method("frozen")
+class Frozen(Method):
+    """The network as it is after the first task; later tasks train new head rows alone."""
+
+    def learn(self, task: Task) -> Iterator[Fit]:
+        """Grow, then train everything the first time and the new head rows later."""
+        fresh = self.model.grow(task.classes)
+        if task.index == 0:
+            yield Fit(task.train)
+        elif fresh is not None:
+            yield Fit(task.train, only=fresh)
