@@ -19,8 +19,7 @@ from .errors import DivergedError, ForgetlessError, InterruptedRun, SettingsErro
 from .events import Listener, Note, RunEnded, silent
 from .files import explained, write_atomically
 from .interrupts import stoppable
-from .settings.files import write_settings
-from .settings.resolve import from_file
+from .settings.files import read_settings, write_settings
 from .settings.settings import Settings
 from .version import __version__
 
@@ -87,7 +86,7 @@ def resume(
     Raises:
         StorageError: it is no run folder.
     """
-    settings = from_file(path / "settings.yaml")
+    settings = read_settings(path / "settings.yaml")
     if settings.folder != path.name:
         raise StorageError(
             f"The settings in {path} are those of a run named {settings.folder}: they were changed, or the folder "
@@ -157,7 +156,7 @@ def _empty(folder: Path) -> None:
 
 def _describe(folder: Path, settings: Settings, machine: dict[str, Any], listen: Listener) -> None:
     """Write what the run is and where it runs; say so where it goes on elsewhere than it began."""
-    write_settings(settings, folder / "settings.yaml")
+    write_settings(folder / "settings.yaml", settings)
     path = folder / "environment.json"
     here = machine | {"forgetless": __version__, "commit": _commit()}
     listen(Note(folder.name, f"precision {machine['precision']}: {machine['precision_reason']}"))
