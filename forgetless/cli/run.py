@@ -3,11 +3,9 @@
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..record import Run
 from .asked import Asked, read_run
-from .blame import Blamed
 from .progress import progress
 from .results import describe_run, plain_run
 
@@ -43,8 +41,7 @@ def run_cells(asked: Asked, jobs: int) -> list[Run]:
     """Run every cell that is asked for, in order, `jobs` at once."""
     cells = asked.cells(jobs)
     fresh = "fresh" in asked.switches
-    own = {Path(cell.method_file) for cell in cells if cell.method_file}
-    with Blamed(own), progress(len(cells), quiet="quiet" in asked.switches) as listen:
+    with progress(len(cells), quiet="quiet" in asked.switches) as listen:
         if len(cells) == 1:
             from ..run import run_settings
 

@@ -1,17 +1,16 @@
 """Errors in a method's file of one's own: said with the line they are in, not with our whole traceback."""
 
 import traceback
-from pathlib import Path
 from types import TracebackType
 
-from ..errors import ForgetlessError, SettingsError
+from .errors import ForgetlessError, SettingsError
 
 
 class Blamed:
-    """Inside, what a line of these files raises becomes a sentence that names it; our own faults pass through."""
+    """Inside, what a line of this file raises becomes a sentence that names it; our own faults pass through."""
 
-    def __init__(self, files: set[Path]) -> None:
-        self.files = files
+    def __init__(self, file: str | None) -> None:
+        self.file = file
 
     def __enter__(self) -> None:
         return None
@@ -21,7 +20,7 @@ class Blamed:
     ) -> None:
         if not isinstance(error, Exception) or isinstance(error, ForgetlessError):
             return
-        frames = [frame for frame in traceback.extract_tb(trace) if Path(frame.filename) in self.files]
+        frames = [frame for frame in traceback.extract_tb(trace) if frame.filename == self.file]
         if frames:
             at = frames[-1]
             raise SettingsError(
