@@ -22,7 +22,7 @@ EXAMPLES = (
 def main(argv: Sequence[str]) -> int:
     """Run, and write what came of it."""
     asked = read_run("run", argv, EXAMPLES, ABOUT)
-    runs = run_cells(asked, jobs=asked.count("jobs") or 1)
+    runs = run_cells(asked, jobs=asked.count("jobs") or 1, alone=True)
     if "json" in asked.switches:
         print(
             json.dumps(plain_run(runs[0]) if len(runs) == 1 else [plain_run(run) for run in runs], indent=1)
@@ -37,12 +37,12 @@ def main(argv: Sequence[str]) -> int:
     return exit_code(runs)
 
 
-def run_cells(asked: Asked, jobs: int) -> list[Run]:
-    """Run every cell that is asked for, in order, `jobs` at once."""
+def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> list[Run]:
+    """Run every cell that is asked for, in order, `jobs` at once; `alone`: one cell's failure is the command's."""
     cells = asked.cells(jobs)
     fresh = "fresh" in asked.switches
     with progress(len(cells), quiet="quiet" in asked.switches) as listen:
-        if len(cells) == 1:
+        if alone and len(cells) == 1:
             from ..run import run_settings
 
             return [run_settings(cells[0], data=asked.data, runs=asked.runs, fresh=fresh, listen=listen)]
