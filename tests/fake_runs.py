@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from forgetless.files import sha256
 from forgetless.metrics import summarize
 from forgetless.predictions import Predictions, accuracy_from_predictions
 from forgetless.record import write_predictions, write_result
@@ -70,7 +71,7 @@ def fake_run(
         "hidden": [400, 400],
     }
     settings |= {"class_order": "natural", "precision": "auto", "threads": 1} | RECIPE | hyper | changed
-    key = f"{abs(hash(json.dumps(settings, sort_keys=True))) % 16**8:08x}"
+    key = sha256(json.dumps(settings, sort_keys=True).encode())[:8]
     folder = runs / f"{method}-{stream.strip('./').replace('/', '-')}-{scenario}-s{seed}-{key}"
     folder.mkdir(parents=True)
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
