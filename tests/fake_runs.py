@@ -125,7 +125,9 @@ def write_steps(folder: Path, method: str, tasks: int, seed: int) -> None:
             terms = {"new": 0.9 * np.exp(-step / 120) + 0.05 * rng.random()}
             if method == "lwf" and task:
                 terms["old"] = 0.4 + 0.1 * rng.random()
-            lines.append({"task": task, "fit": "main", "step": step, "lr": 0.001} | terms)
+            lines.append(
+                {"task": task, "fit": "main", "epoch": 0, "step": step, "rate": 0.001, "terms": terms}
+            )
     (folder / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 

@@ -272,7 +272,7 @@ def test_steps_survive_a_kill(folder):
 def test_steps_made_again_count_once(folder):
     path = folder / "steps.jsonl"
     whole = read_steps(folder)
-    again = whole[-1] | {"new": 9.0}
+    again = whole[-1] | {"terms": {"new": 9.0}}
     path.write_text(path.read_text() + json.dumps(again) + "\n")
     assert read_steps(folder) == [*whole[:-1], again]
 

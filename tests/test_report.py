@@ -16,14 +16,14 @@ from fake_runs import comparison, fake_run
 
 from forgetless.errors import StorageError
 from forgetless.record import load
-from forgetless.report import formats, svg
+from forgetless.report import figures, formats, svg
 from forgetless.report.export import write_tables
 from forgetless.report.groups import sections_of
 from forgetless.report.notes import Note, notes_for
 from forgetless.report.page import render_page, write_report
 from forgetless.report.palette import colours_of, heat_rules
 from forgetless.report.render import render_csv, render_markdown, render_text
-from forgetless.report.series import POINTS, after_each_task, forgetting_of_tasks, heat_of, losses_of
+from forgetless.report.series import POINTS, Series, after_each_task, forgetting_of_tasks, heat_of, losses_of
 from forgetless.report.table import make_table, to_json
 from forgetless.report.words import headline, sentence
 
@@ -217,12 +217,12 @@ def test_the_last_point_of_the_line_is_the_final_average_accuracy(compared):
 def test_losses_are_thinned_and_tasks_are_laid_end_to_end(tmp_path):
     path = fake_run(tmp_path)
     lines = [
-        {"task": task, "fit": fit, "step": step, "lr": 0.1, "new": float(task)}
+        {"task": task, "fit": fit, "step": step, "rate": 0.1, "terms": {"new": float(task)}}
         for task in range(3)
         for fit in ("warmup", "main")
         for step in range(1, 301)
     ]
-    lines[5]["new"] = float("nan")
+    lines[5]["terms"]["new"] = float("nan")
     (path / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     losses = losses_of(sections_of([load(path)])[0].groups[0])
     assert losses.starts == (0, 600, 1200)
@@ -452,6 +452,47 @@ def test_notes_are_said_where_they_are_true(tmp_path):
     assert not any("24 %" in note for note in notes_for(sections(told)))
     own = {"lwf": (Note("mine"), Note("never", when={"weight": (7.0,)}))}
     assert notes_for(sections(default, told), own) == ["mine"]
+
+
+def drawn(picture):
+    """All places of a picture's lines and shapes, and its size."""
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', picture).groups())
+    places = [
+        tuple(map(float, pair.split(",")))
+        for text in re.findall(r'points="(.*?)"', picture)
+        for pair in text.split()
+    ]
+    bars = re.findall(r'<rect x="([-\d.]+)" y="([-\d.]+)" width="([\d.]+)" height="([\d.]+)"', picture)
+    for x, y, w, h in (map(float, bar) for bar in bars):
+        places += [(x, y), (x + w, y + h)]
+    return places, width, height
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("tasks", [2, 5, 20])
+def test_nothing_is_drawn_outside_its_picture(tmp_path, kept, tasks):
+    paths = [fake_run(tmp_path, "lwf", seed=s, tasks=tasks, kept=kept) for s in (0, 1)]
+    groups = sections(*paths)[0].groups
+    colours = colours_of(groups)
+    pictures = [
+        figures.accuracy_lines([after_each_task(groups[0])], colours),
+        figures.forgetting_bars([forgetting_of_tasks(groups[0])], colours),
+        figures.heat_map(heat_of(groups[0])),
+        figures.loss_lines(losses_of(groups[0])),
+    ]
+    for picture in pictures:
+        places, width, height = drawn(picture)
+        assert places
+        assert all(0 <= x <= width and 0 <= y <= height for x, y in places)
+
+
+def test_an_axis_that_does_not_begin_at_zero_says_so():
+    high = Series("a", np.array([1.0, 2.0]), np.array([0.99, 0.93]))
+    low = Series("b", np.array([1.0, 2.0]), np.array([0.99, 0.13]))
+    assert "the axis begins at 90 %" in figures.accuracy_lines([high], {"a": 0})
+    both = figures.accuracy_lines([high, low], {"a": 0, "b": 1})
+    assert "the axis begins" not in both
+    assert ">0</text>" in both
 
 
 # Small parts.
