@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -44,5 +45,8 @@ class Settings:
     @property
     def folder(self) -> str:
         """The run's folder name: readable first, unique last."""
-        stream = self.stream.strip("./").replace("/", "-")
+        parts = self.stream.split("/")
+        if self.stream.startswith("/"):  # of a folder its own name, and the suffix where it has one
+            parts = parts[-2:] if re.fullmatch(r"\d+|B\d+-\d+", parts[-1]) else parts[-1:]
+        stream = "-".join(parts)
         return f"{self.method}-{stream}-{self.scenario}-s{self.seed}-{self.key}"

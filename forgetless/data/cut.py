@@ -1,0 +1,166 @@
+"""A stream is cut from a source: for each task which classes, under which labels, and what is done to the images."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, SettingsError
+from ..files import sha256
+from .augment import Pixels
+from .changes import Change
+from .source import Source, hash_tensors
+from .task import Scenario, Split, Stream, compile_layouts
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One task: the source's classes that it has, and the label under which each of them arrives."""
+
+    classes: tuple[int, ...]
+    labels: tuple[int, ...]
+    change: Change | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """Which training images are learned from and which are held out, as rows of the source."""
+
+    train: Tensor
+    validation: Tensor
+
+
+def share_out(classes: int, tasks: int, base: int = 0) -> list[int]:
+    """How many classes each task has: as even as can be, larger ones first; after a base of its own size if given.
+
+    Raises:
+        SettingsError: fewer classes than tasks.
+    """
+    rest, parts = classes - base, tasks - bool(base)
+    if parts > rest or (base and parts < 1):
+        raise SettingsError(
+            f"{tasks} tasks were asked for"
+            + (f", the first of {base} classes" if base else "")
+            + f", but there are {classes} classes in all and every task needs at least one. Ask for fewer tasks."
+        )
+    return ([base] if base else []) + [rest // parts + (i < rest % parts) for i in range(parts)]
+
+
+def split_cuts(order: Sequence[int], sizes: Sequence[int], scenario: Scenario) -> list[Cut]:
+    """Classes in order of arrival, `sizes` of them in each task; in the domain scenario labels count anew in each.
+
+    Raises:
+        SettingsError: the domain scenario with tasks of different sizes.
+    """
+    if scenario == "domain" and len(set(sizes)) > 1:
+        raise SettingsError(
+            f"In the domain scenario every task has the same labels, but {sum(sizes)} classes make tasks of "
+            f"{', '.join(map(str, sizes))}. Ask for a number of tasks that divides {sum(sizes)}, or another scenario."
+        )
+    cuts, start = [], 0
+    for size in sizes:
+        first = 0 if scenario == "domain" else start
+        cuts.append(Cut(tuple(order[start : start + size]), tuple(range(first, first + size))))
+        start += size
+    return cuts
+
+
+def changed_cuts(classes: int, changes: Sequence[Change | None], scenario: Scenario) -> list[Cut]:
+    """All classes in every task, changed; labels shared in the domain scenario, else each task has its own."""
+    everything = tuple(range(classes))
+    firsts = [0 if scenario == "domain" else classes * task for task in range(len(changes))]
+    return [
+        Cut(everything, tuple(range(first, first + classes)), change)
+        for first, change in zip(firsts, changes, strict=True)
+    ]
+
+
+def hold_out(source: Source, limit: int | None, share: float) -> Held:
+    """The first `limit` images of each class; of these, spread evenly, a share that is held out.
+
+    Which images these are does not depend on the run's seed: all seeds are validated on the same ones.
+
+    Raises:
+        DataError: a class has too few images to give any away.
+    """
+    kept, held = [], []
+    for label, name in enumerate(source.class_names):
+        rows = (source.train_y == label).nonzero().flatten()[:limit]
+        if not len(rows) or not (source.test_y == label).any():
+            kind = "test" if len(rows) else "training"
+            raise DataError(f"The class '{name}' has no {kind} images. Give it some, or leave it out.")
+        count = round(share * len(rows))
+        if share and not 0 < count < len(rows):
+            raise DataError(
+                f"Holding out {share:g} of the class '{name}' for validation is not possible: it has {len(rows)} "
+                f"training image{'s' * (len(rows) != 1)}, and both parts need one. Give another share or more images."
+            )
+        chosen = torch.zeros(len(rows), dtype=torch.bool)
+        chosen[(torch.arange(count) * len(rows)) // max(count, 1)] = True
+        kept.append(rows[~chosen])
+        held.append(rows[chosen])
+    return Held(torch.cat(kept).sort().values, torch.cat(held).sort().values)
+
+
+def take(x: Tensor, y: Tensor, rows: Tensor, cut: Cut, pixels: Pixels) -> Split:
+    """The examples among `rows` that a task has, in stored order, under the labels of the stream."""
+    relabel = torch.full((int(y.max()) + 1,), -1)
+    relabel[list(cut.classes)] = torch.tensor(cut.labels)
+    labels = relabel[y[rows]]
+    mine = labels >= 0
+    chosen = rows[mine]
+    images = x if len(chosen) == len(x) else x[chosen]
+    return Split(cut.change(images) if cut.change else images, labels[mine], pixels)
+
+
+def compile_stream(
+    name: str,
+    version: int,
+    source: Source,
+    cuts: Sequence[Cut],
+    scenario: Scenario,
+    pixels: Pixels,
+    held: Held,
+) -> Stream:
+    """A stream whose training data are made when asked for; tests and validation data are made now."""
+
+    def later(cut: Cut) -> Callable[[], Split]:
+        return lambda: take(source.train_x, source.train_y, held.train, cut, pixels)
+
+    everything = torch.arange(len(source.test_y))
+    held_out = cuts if len(held.validation) else ()
+    facts = [
+        version, scenario, source.fingerprint, tuple(source.train_x.shape), repr(pixels),
+        hash_tensors(held.train), hash_tensors(held.validation),
+        [(cut.classes, cut.labels, cut.change.fact if cut.change else "") for cut in cuts],
+    ]  # fmt: skip
+    return Stream(
+        name=name,
+        version=version,
+        scenario=scenario,
+        fingerprint=sha256(json.dumps(facts).encode()),
+        class_names=_names(source.class_names, cuts),
+        layouts=compile_layouts(scenario, [cut.labels for cut in cuts]),
+        trains=tuple(later(cut) for cut in cuts),
+        tests=tuple(take(source.test_x, source.test_y, everything, cut, pixels) for cut in cuts),
+        validations=tuple(
+            take(source.train_x, source.train_y, held.validation, cut, pixels) for cut in held_out
+        ),
+    )
+
+
+def _names(names: Sequence[str], cuts: Sequence[Cut]) -> tuple[str, ...]:
+    """What each label of a stream is called: its class; all its classes where tasks share it; with the task's number
+    where one class has a label in each task.
+    """
+    called: dict[int, list[str]] = {}
+    every = [label for cut in cuts for label in cut.classes]
+    own = len(set(every)) < len({label for cut in cuts for label in cut.labels})
+    for task, cut in enumerate(cuts):
+        for source_label, label in zip(cut.classes, cut.labels, strict=True):
+            name = f"{names[source_label]} of task {task + 1}" if own else names[source_label]
+            if name not in called.setdefault(label, []):
+                called[label].append(name)
+    return tuple("/".join(called[label]) for label in range(len(called)))

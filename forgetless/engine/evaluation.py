@@ -1,0 +1,60 @@
+"""Test-time: what a method answers on every test so far. Measured after every task, every cell, always."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..data import Stream
+from ..methods import Method
+from .plan import Plan
+
+BATCH = {"cpu": 128}  # on a CPU larger batches leave the cache
+ACCELERATOR_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Labels predicted for one test, (N,) each: with the task known, and without, where a scenario has both."""
+
+    aware: Tensor | None
+    agnostic: Tensor | None
+
+
+@torch.no_grad()
+def evaluate(method: Method, stream: Stream, after: int, plan: Plan) -> list[Answers]:
+    """What the method answers on tests 0 to `after`, having learned task `after`.
+
+    In the task scenario the method is told the task and chooses among its labels. In the class scenario it
+    chooses among all labels seen; what it would have chosen among the task's own is kept beside. In the domain
+    scenario all tasks have the same labels, and nothing is told.
+    """
+    method.eval()
+    size = BATCH.get(plan.device.type, ACCELERATOR_BATCH)
+    results = []
+    for index in range(after + 1):
+        task = stream.task(index, plan.device)
+        told = task if stream.scenario == "task" else None
+        own, seen = (
+            torch.tensor(labels, device=plan.device) for labels in (task.classes, stream.layouts[after].seen)
+        )
+        aware: list[Tensor] = []
+        agnostic: list[Tensor] = []
+        for x, _ in stream.tests[index].to(plan.device).batches(size):
+            with plan.computing():
+                scores = method.logits(x, told)
+            if stream.scenario != "domain":
+                aware.append(_best(scores, own))
+            if stream.scenario != "task":
+                agnostic.append(_best(scores, seen))
+        results.append(Answers(_joined(aware), _joined(agnostic)))
+    return results
+
+
+def _best(scores: Tensor, labels: Tensor) -> Tensor:
+    """The best scored of these labels. (B, C), (L,) -> (B,)"""
+    return labels[scores[:, labels].argmax(-1)]
+
+
+def _joined(parts: list[Tensor]) -> Tensor | None:
+    return torch.cat(parts).cpu() if parts else None

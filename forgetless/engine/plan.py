@@ -1,0 +1,111 @@
+"""Where and how a run computes: device, precision, threads; each choice with its reason."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import SettingsError
+
+# Kinds of networks for which bf16 was shown, by paired seeds over full schedules, to lose no accuracy against
+# fp32. Convolutional nets are not among them: benchmarks/results/parity.json has the figures.
+PARITY_SHOWN = frozenset({"mlp"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run computes, and why so."""
+
+    device: torch.device
+    precision: str  # fp32 or bf16
+    reason: str  # why this precision
+    threads: int
+    deterministic: bool  # exact: only deterministic algorithms, denormal numbers kept
+
+    @property
+    def checks_every_step(self) -> bool:
+        """On a CPU reading the loss costs nothing; on an accelerator it would make every step wait."""
+        return self.device.type == "cpu"
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Inside: forward passes in this precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            yield
+
+
+def choose_plan(precision: str, threads: int, model: str) -> Plan:
+    """The plan for a run, from what was asked for and what this machine is.
+
+    Raises:
+        SettingsError: more threads were asked for than the machine has.
+    """
+    cores = os.cpu_count() or 1
+    if threads > cores:
+        raise SettingsError(
+            f"{threads} threads were asked for, but this machine has {cores} cores. "
+            f"Give --threads {cores} or fewer; one run of other settings is not the same run."
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen, reason = _precision(precision, device, model)
+    return Plan(device, chosen, reason, threads, precision == "exact")
+
+
+def _precision(asked: str, device: torch.device, model: str) -> tuple[str, str]:
+    if asked == "exact":
+        return "fp32", "exact was asked for: fp32, deterministic algorithms"
+    if asked != "auto":
+        return asked, f"{asked} was asked for"
+    if not has_fast_bf16(device):
+        return "fp32", "this processor has no matrix unit for bf16"
+    if model not in PARITY_SHOWN:
+        return "fp32", f"bf16 is not shown to lose no accuracy on {model}; --precision bf16 is faster"
+    return "bf16", "the hardware is made for it, and it loses no accuracy on this kind of network"
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 products run on a unit made for them: AMX on a CPU, tensor cores on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and " amx_bf16" in cpuinfo.read_text(errors="ignore")
+
+
+def prepare_process(plan: Plan) -> None:
+    """Set what holds for the whole process, before the first parallel operation starts its threads."""
+    torch.set_num_threads(plan.threads)
+    # Late in training, moments and softmax gradients are full of denormal numbers, each a slow path of the
+    # processor: flushing them saves a tenth to a quarter of a step. Threads inherit the flag when they start.
+    torch.set_flush_denormal(not plan.deterministic)
+    torch.use_deterministic_algorithms(plan.deterministic)
+
+
+def describe_machine(plan: Plan) -> dict[str, str | int | bool]:
+    """What a result depends on beside its settings, for `environment.json`."""
+    device = torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else _cpu_name()
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "device": plan.device.type,
+        "device_name": device,
+        "precision": plan.precision,
+        "precision_reason": plan.reason,
+        "threads": plan.threads,
+        "deterministic": plan.deterministic,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="ignore").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

@@ -1,0 +1,51 @@
+"""What a Fit trains, and what a method keeps."""
+
+from torch import nn
+
+from ..methods import Fit, Method
+from ..models import Snapshot
+
+
+def select(method: Method, fit: Fit) -> list[nn.Parameter]:
+    """Make trainable what the Fit names, freeze the rest, and return the trainable weights.
+
+    What is frozen is in evaluation mode as well, so that running statistics and dropout rest with the weights.
+
+    Raises:
+        ValueError: the Fit trains nothing.
+    """
+    method.requires_grad_(False).eval()
+    named = [method] if fit.only is None else fit.only if isinstance(fit.only, list) else [fit.only]
+    frozen = {id(weight) for copy in snapshots(method) for weight in copy.parameters()}
+    chosen: dict[int, nn.Parameter] = {}
+    for item in named:
+        weights = [item] if isinstance(item, nn.Parameter) else item.train().parameters()
+        chosen |= {id(weight): weight for weight in weights if id(weight) not in frozen}
+    if not chosen:
+        raise ValueError(f"the Fit {fit.name!r} of {type(method).__name__} names nothing that can be trained")
+    for weight in chosen.values():
+        weight.requires_grad_(True)
+    return list(chosen.values())
+
+
+def snapshots(method: nn.Module) -> list[Snapshot]:
+    """The frozen copies that a method holds."""
+    return [module for module in method.modules() if isinstance(module, Snapshot)]
+
+
+def count_bytes(method: Method, past: int) -> dict[str, int]:
+    """Bytes of what a method keeps, by kind, counted by walking it; `past` is what its old data take."""
+    own = _nbytes(method.model)
+    old = sum(_nbytes(copy) for copy in snapshots(method))
+    return {
+        "weights": own,
+        "old_models": old,
+        "exemplars": past if method.needs_past else 0,
+        "statistics": _nbytes(method) - own - old,
+        "masks": 0,
+    }
+
+
+def _nbytes(module: nn.Module) -> int:
+    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    return sum(t.nbytes for t in tensors.values())

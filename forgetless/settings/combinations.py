@@ -1,0 +1,96 @@
+"""What values cannot stand together: method and scenario, stream and order, model and widths. No torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import SettingsError
+from .catalog import MODELS
+from .fields import MethodFacts, method_facts, method_names
+from .names import CLASSES, StreamName, closest
+
+_ORDERS = ("natural", "seeded", "1993", "icarl")
+
+
+def check_together(
+    values: Mapping[str, Any], asked: Mapping[str, Any], facts: MethodFacts, name: StreamName, stream: str
+) -> None:
+    """Everything that each value alone does not show; all problems at once."""
+    checks = (
+        _scenario_problem(values["scenario"], facts, name, stream),
+        _share_problem(values["scenario"], name, stream),
+        _order_problem(values.get("class_order", "natural"), name, stream),
+        _model_problem(values["model"], asked),
+        _channels_problem(asked, name),
+        "size: only a folder's images are brought to a size; this stream has its own."
+        if asked.get("size") and name.entry
+        else "",
+    )
+    if problems := [problem for problem in checks if problem]:
+        raise SettingsError("\n".join(problems))
+
+
+def _scenario_problem(scenario: str, facts: MethodFacts, name: StreamName, stream: str) -> str:
+    offered = name.entry.scenarios if name.entry else ("class", "task")
+    if scenario not in offered:
+        return f"{stream} has no {scenario} scenario; it has {' and '.join(offered)}."
+    if scenario in facts.scenarios and not (facts.needs_task and scenario != "task"):
+        return ""
+    others = [other for other in method_names() if scenario in method_facts(other).scenarios]
+    why = "must be told the task at test time, which the" if facts.needs_task else "is not defined in the"
+    hides = " scenario hides" if facts.needs_task else " scenario"
+    elsewhere = [place for place in facts.scenarios if place in offered]
+    use = (
+        f"Use --scenario {' or '.join(elsewhere)}"
+        if elsewhere
+        else f"It is defined in: {', '.join(facts.scenarios)}"
+    )
+    return f"{facts.name} {why} {scenario}{hides}. {use}, or a method that is defined there: {', '.join(others)}."
+
+
+def _share_problem(scenario: str, name: StreamName, stream: str) -> str:
+    """In the domain scenario all tasks have the same labels, so as many classes each."""
+    entry = name.entry
+    if entry is None or entry.kind != "split" or scenario != "domain":
+        return ""
+    classes = CLASSES.get(entry.source, 10)
+    if not entry.base and classes % entry.tasks == 0:
+        return ""
+    return (
+        f"{stream} has no domain scenario: its {classes} classes make tasks of different sizes. "
+        f"Ask for a number of tasks that divides {classes}, or for another scenario."
+    )
+
+
+def _order_problem(order: str, name: StreamName, stream: str) -> str:
+    if order != "natural" and name.entry and name.entry.kind != "split":
+        return f"class_order: every task of {stream} has all classes, so there is no order to choose; leave it out."
+    classes = CLASSES.get(name.entry.source, 10) if name.entry else None
+    if order == "icarl" and classes != 100:
+        return f"class_order: icarl is an order of the 100 classes of CIFAR-100; {stream} has others."
+    if order in _ORDERS:
+        return ""
+    parts = [part.strip() for part in order.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        hint = closest(order, _ORDERS)
+        return f"class_order: {order!r} is not an order.{hint} Orders: {', '.join(_ORDERS)}, or 3,1,2,..."
+    count = classes or len(parts)
+    if sorted(map(int, parts)) != list(range(count)):
+        return f"class_order: each of the numbers 0 to {count - 1} must stand in it once."
+    return ""
+
+
+def _model_problem(model: str, asked: Mapping[str, Any]) -> str:
+    if model not in MODELS:
+        return f"There is no model {model!r}.{closest(model, MODELS)} Models: {', '.join(MODELS)}."
+    if asked.get("hidden") and model != "mlp":
+        return f"hidden: only an mlp has hidden layers to set; the model is {model}. Add --model mlp, or leave it out."
+    return ""
+
+
+def _channels_problem(asked: Mapping[str, Any], name: StreamName) -> str:
+    channels = len(name.entry.mean) if name.entry else None
+    for key in ("mean", "std"):
+        count = len(asked[key]) if asked.get(key) is not None else channels
+        if channels and count not in (1, channels):
+            return f"{key}: the images have {channels} channel{'s' * (channels > 1)}; {count} numbers were given."
+    return ""

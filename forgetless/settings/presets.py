@@ -1,0 +1,83 @@
+"""Settings of published experiments, by name, with where each is taken from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import SettingsError
+from .names import closest
+
+_GREY = ("mnist", "fashion-mnist")  # images of 28 x 28, to which a paper's padding and normalisation apply
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a paper sets. Methods and sources that it does not speak of are given only what is for all."""
+
+    summary: str
+    source: str  # citation
+    shared: dict[str, Any] = field(default_factory=dict)
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)  # a method's own, and its training
+    images: dict[str, Any] = field(default_factory=dict)  # for images of 28 x 28
+
+    def values(self, method: str, source: str | None) -> dict[str, Any]:
+        """The settings for one method on data of one source."""
+        images = self.images if source in _GREY else {}
+        return self.shared | images | self.methods.get(method, {})
+
+
+_MLP = {"model": "mlp", "hidden": (400, 400)}
+_ADAM = {
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "batch": 128,
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+}
+_ICARL = {
+    "class_reduction": "mean_total", "fixed_width": 100, "epochs": 70.0, "batch": 128, "lr": 2.0,
+    "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-5, "schedule": "step",
+}  # fmt: skip
+
+PRESETS: dict[str, Preset] = {
+    "hsu": Preset(
+        "the three scenarios on Split MNIST: images padded to 32 x 32, 4 epochs a task",
+        "Hsu, Liu, Ramasamy & Kira, Re-evaluating Continual Learning Scenarios, 2018, arXiv:1810.12488, table 1",
+        shared=_MLP | _ADAM | {"epochs": 4.0, "class_order": "natural"},
+        images={"padding": 2, "mean": (0.1,), "std": (0.2752,)},
+    ),
+    "vandeven": Preset(
+        "the three scenarios on Split MNIST: pixels in [0, 1], 2,000 steps a task",
+        "van de Ven, Tuytelaars & Tolias, Three types of incremental learning, Nature Machine Intelligence 2022",
+        shared=_MLP | _ADAM | {"steps": 2000, "class_order": "natural"},
+        methods={
+            "lwf": {
+                "scope": "seen", "grouping": "zero_padded", "balance": "tasks", "temperature": 2.0, "weight": 1.0,
+            },
+        },
+        images={"padding": 0, "mean": (0.0,), "std": (1.0,)},
+    ),
+    "paper": Preset(
+        "the method as its own paper has it",
+        "lwf: Li & Hoiem, Learning without Forgetting, TPAMI 2018, sections 3 and 3.1; lwf_mc: see lwfmc-icarl",
+        methods={"lwf": {"teacher": "recorded", "warmup": 4.0, "temperature": 2.0, "weight": 1.0}, "lwf_mc": _ICARL},
+    ),
+    "lwfmc-icarl": Preset(
+        "LwF-MC as the code of iCaRL trains it on CIFAR-100",
+        "Rebuffi, Kolesnikov, Sperl & Lampert, iCaRL, CVPR 2017, section 4 and its published code",
+        methods={"lwf_mc": _ICARL},
+    ),
+}  # fmt: skip
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises:
+        SettingsError: there is none; the sentence names those there are.
+    """
+    if name not in PRESETS:
+        raise SettingsError(
+            f"There is no preset {name!r}.{closest(name, PRESETS)} Presets: {', '.join(PRESETS)}."
+        )
+    return PRESETS[name]

@@ -1,0 +1,141 @@
+"""What all tests share: no network, one thread, real data where it lies, tiny streams made by the real code."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from forgetless.data import Pixels, Scenario, Stream
+from forgetless.data.cut import Cut, compile_stream, hold_out, share_out, split_cuts
+from forgetless.data.published import PUBLISHED
+from forgetless.data.source import Source, hash_tensors
+from forgetless.randomness import generator
+from forgetless.settings.recipe import Recipe
+from forgetless.settings.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class NetworkBlockedError(AssertionError):
+    """A test, or the code under test, tried to reach another machine."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Sockets reach this machine only, for the whole session."""
+    patch = pytest.MonkeyPatch()
+    for name in ("connect", "connect_ex"):
+        original = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any, original: Callable[..., Any] = original) -> Any:
+            if self.family != socket.AF_UNIX and address[0] not in LOOPBACK:
+                raise NetworkBlockedError(f"a connection to {address} was attempted")
+            return original(self, address)
+
+        patch.setattr(socket.socket, name, guarded)
+    lookup = socket.getaddrinfo
+
+    def guarded_lookup(host: Any, *rest: Any, **options: Any) -> Any:
+        if host is not None and host not in LOOPBACK:
+            raise NetworkBlockedError(f"the address of {host} was asked for")
+        return lookup(host, *rest, **options)
+
+    patch.setattr(socket, "getaddrinfo", guarded_lookup)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Results depend on the number of threads, and the tests share their machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The data root that FORGETLESS_DATA names; skips without it, or fails where data are required."""
+    named = os.environ.get("FORGETLESS_DATA")
+    if not named:
+        _lacking("FORGETLESS_DATA names no data root")
+    return Path(str(named)).resolve()
+
+
+@pytest.fixture(scope="session")
+def needs(data_root: Path) -> Callable[[str], Path]:
+    """`needs("mnist")` is the data root if that set is there; else skips, or fails if data are required."""
+
+    def check(name: str) -> Path:
+        published = PUBLISHED.get(name)
+        folder = data_root / (published.folder if published else name)
+        missing = (
+            [file.name for file in published.files if not (folder / file.name).exists()] if published else []
+        )
+        if missing or not folder.exists():
+            _lacking(f"{name} is not complete under {data_root}")
+        return data_root
+
+    return check
+
+
+def _lacking(reason: str) -> None:
+    if os.environ.get("FORGETLESS_REQUIRE_DATA") == "1":
+        pytest.fail(f"{reason}, and FORGETLESS_REQUIRE_DATA=1 forbids to skip", pytrace=False)
+    pytest.skip(reason)
+
+
+def make_settings(method: str = "finetune", scenario: Scenario = "class", **changes: Any) -> Settings:
+    """Settings of a run that takes a second: split-digits, a small network, one epoch."""
+    plain: dict[str, Any] = {
+        "stream": "split-digits", "recipe": Recipe(epochs=1, batch=32), "model": "mlp", "hidden": (16,),
+    }  # fmt: skip
+    return Settings(method=method, scenario=scenario, **(plain | changes))
+
+
+def make_source(
+    classes: int = 6, images: int = 24, tests: int = 8, channels: int = 1, side: int = 8, seed: int = 0
+) -> Source:
+    """Images that a small network can tell apart: each class a pattern of its own, with noise."""
+    draw = generator(seed, "tiny source")
+    pattern = torch.randint(0, 2, (classes, side, side, channels), generator=draw) * 140
+    parts = []
+    for count in (images, tests):
+        y = torch.arange(classes).repeat(count)  # interleaved, as in real sets
+        noise = torch.randint(0, 110, (len(y), side, side, channels), generator=draw)
+        parts += [(pattern[y] + noise).to(torch.uint8), y]
+    names = tuple(f"class {label}" for label in range(classes))
+    return Source(*parts, class_names=names, fingerprint=hash_tensors(*parts))
+
+
+def make_stream(
+    scenario: Scenario = "class", tasks: int = 3, classes: int | None = None, *, validation: float = 0.0,
+    pixels: Pixels | None = None, **source: Any,
+) -> Stream:  # fmt: skip
+    """A stream of tiny images, two classes per task unless told otherwise, compiled by the real code."""
+    made = make_source(classes or 2 * tasks, **source)
+    cuts: list[Cut] = split_cuts(
+        range(len(made.class_names)), share_out(len(made.class_names), tasks), scenario
+    )
+    held = hold_out(made, None, validation)
+    return compile_stream("tiny", 1, made, cuts, scenario, pixels or Pixels(), held)
+
+
+@pytest.fixture
+def tiny_stream() -> Callable[..., Stream]:
+    """`tiny_stream(scenario, tasks, classes)` makes a stream that is learned in a moment."""
+    return make_stream
+
+
+@pytest.fixture
+def tiny_source() -> Callable[..., Source]:
+    """`tiny_source(classes, images, tests)` makes the data that tiny streams are cut from."""
+    return make_source
+
+
+@pytest.fixture
+def settings() -> Callable[..., Settings]:
+    """`settings(method, scenario, **changes)` makes settings of a run that takes a second."""
+    return make_settings

@@ -1,0 +1,262 @@
+"""From what was asked to what is run."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from forgetless.errors import SettingsError
+from forgetless.settings.catalog import STREAMS
+from forgetless.settings.fields import method_facts, method_names
+from forgetless.settings.files import read_settings, to_mapping, to_yaml, write_settings
+from forgetless.settings.presets import PRESETS
+from forgetless.settings.resolve import resolve
+from forgetless.settings.schema import all_flags, method_flags, shared_flags
+
+MINE = '''"""Mine: a trial."""
+from typing import Literal
+from forgetless import Fit, Method, method
+from forgetless.kinds import Positive
+
+Scope = Literal["new", "seen"]
+
+
+@method("mine")
+class Mine(Method):
+    """One line that says what it does."""
+
+    needs_task = True
+    scenarios = ("task",)
+    weight: Positive = 1.0  # lambda_o, page 4
+    # how many epochs of the head alone
+    # come first
+    warmup: float = 0
+    scope: Scope = "new"
+    bound: float | None = None
+    squared: bool = False
+    widths: tuple[int, ...] = (1, 2)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def sentence(*args, **kwargs) -> str:
+    with pytest.raises(SettingsError) as caught:
+        resolve(*args, **kwargs)
+    return str(caught.value)
+
+
+def config(tmp_path: Path, text: str, suffix: str = "yaml") -> Path:
+    path = tmp_path / f"settings.{suffix}"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_stream_resolves_to_its_own_recipe(stream):
+    settings = resolve("finetune", stream, {})
+    entry = STREAMS[stream]
+    assert settings.recipe == entry.recipe
+    assert (settings.scenario, settings.model, settings.hidden) == (
+        entry.scenarios[0],
+        entry.model,
+        entry.hidden,
+    )
+    assert (settings.mean, settings.std, settings.class_order) == (entry.mean, entry.std, entry.class_order)
+
+
+def test_later_layers_have_the_last_word(tmp_path):
+    path = config(tmp_path, "lr: 1e-2\nbatch: 7\n")
+    given = {"batch": "9"}
+    settings = resolve("finetune", "split-mnist", given, preset="hsu", config=path)
+    assert settings.padding == 2  # the preset's, over the stream's
+    assert settings.recipe.lr == 0.01  # the file's, over the preset's; a word in YAML 1.1
+    assert settings.recipe.batch == 9  # the flag's, over the file's
+
+
+def test_steps_and_epochs_replace_each_other(tmp_path):
+    assert resolve("finetune", "split-mnist", {}, preset="vandeven").recipe.steps == 2000
+    later = resolve("finetune", "split-mnist", {"epochs": 3}, preset="vandeven").recipe
+    assert (later.epochs, later.steps) == (3.0, None)
+    both = resolve("finetune", "split-mnist", {"epochs": 3, "steps": 5}).recipe
+    assert both.steps == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"lr": "-1"}, "lr: -1 is not possible; it must be a number above 0."),
+        ({"lr": float("nan")}, "lr: NaN is not a finite number"),
+        ({"lr": "1e999"}, "lr: 1e999 is not possible"),
+        ({"batch": "two"}, "batch: two is not possible; it must be a whole number above 0."),
+        ({"batch": 2.5}, "batch: 2.5 is not possible"),
+        ({"batch": True}, "batch: true is a truth value"),
+        ({"limit": 0}, "limit: 0 is not possible"),
+        ({"seed": -1}, "seed: -1 is not possible"),
+        ({"momentum": 1}, "momentum: 1 is not possible; it must be a number at least 0 and below 1."),
+        ({"std": "0.0"}, "std: 0.0 is not possible"),
+        ({"optimizer": "adma"}, "it must be sgd, adam or adamw. Did you mean 'adam'?"),
+        ({"optimzer": "adam"}, "optimzer: finetune has no such setting. Did you mean 'optimizer'?"),
+        ({"model": "resnet23"}, "There is no model 'resnet23'. Did you mean 'resnet32'?"),
+        ({"model": "lenet", "hidden": "40"}, "only an mlp has hidden layers"),
+        ({"class_order": "icarl"}, "an order of the 100 classes of CIFAR-100"),
+        ({"class_order": "naturel"}, "'naturel' is not an order. Did you mean 'natural'?"),
+        ({"class_order": "1,2,3"}, "each of the numbers 0 to 9"),
+        ({"mean": "0.1,0.2"}, "the images have 1 channel; 2 numbers"),
+        ({"size": 32}, "only a folder's images"),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_sentence(given, words):
+    assert words in sentence("finetune", "split-mnist", given)
+
+
+def test_names_that_do_not_exist_get_a_suggestion():
+    assert "Did you mean 'finetune'?" in sentence("finetun", "split-mnist", {})
+    assert "Did you mean 'split-mnist'?" in sentence("finetune", "split-mnst/5", {})
+    assert "Presets: hsu" in sentence("finetune", "split-mnist", {}, preset="none")
+    assert "There is no folder ./nowhere" in sentence("finetune", "./nowhere", {})
+    assert "There is no file nowhere.py" in sentence("nowhere.py", "split-mnist", {})
+
+
+def test_a_scenario_that_the_stream_has_not():
+    assert "split-cifar100 has no domain scenario; it has class and task." in sentence(
+        "finetune", "split-cifar100", {"scenario": "domain"}
+    )
+
+
+def test_a_method_that_needs_the_task_is_refused_where_it_is_hidden(mine):
+    words = sentence(str(mine), "split-mnist", {"scenario": "class"})
+    assert "mine must be told the task at test time, which the class scenario hides." in words
+    assert "--scenario task" in words
+    assert "finetune" in words
+    assert resolve(str(mine), "split-mnist", {"scenario": "task"}).method == "mine"
+
+
+def test_all_errors_of_a_file_and_of_the_flags_at_once(tmp_path):
+    path = config(tmp_path, "lr: -1\nbatch: two\nlimt: 3\n7: 1\nmean: {a: 1}\n")
+    lines = sentence("finetune", "split-mnist", {"epochs": 0}, config=path).splitlines()
+    assert len(lines) == 6
+    assert [line.split(": ")[1] for line in lines[:5]] == ["lr", "batch", "limt", "7", "mean"]
+    assert all(line.startswith(f"{path}: ") for line in lines[:5])
+    assert "Did you mean 'limit'?" in lines[2]
+    assert lines[5].startswith("epochs: 0")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lr: 1\nlr: 2\n", "line 2 is not valid YAML: 'lr' is given twice"),
+        ("- 1\n", "holds no settings"),
+        ("lr: [\n", "not valid YAML"),
+        ("x: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        ("a: &a [1]\nb: *a\n", "references (& and *)"),
+        ("[" * 5000, "a flat list of keys"),
+        ("seed: 2000-13-45\n", "seed: 2000-13-45 is not possible"),
+        ("seed: " + "9" * 5000, "not valid YAML"),
+        ("lr: 1" + " " * 300_000, "too many for a file of settings"),
+    ],
+)
+def test_a_file_that_is_no_list_of_settings(tmp_path, text, words):
+    assert words in sentence("finetune", "split-mnist", {}, config=config(tmp_path, text))
+
+
+def test_a_billion_laughs_are_refused_before_they_are_built(tmp_path):
+    lines = ["a0: &a0 [lol]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    assert "references" in sentence("finetune", "split-mnist", {}, config=config(tmp_path, "\n".join(lines)))
+
+
+def test_toml_is_read_too(tmp_path):
+    settings = resolve(
+        "finetune", "split-mnist", {}, config=config(tmp_path, "lr = 1e-2\nhidden = [9]\n", "toml")
+    )
+    assert (settings.recipe.lr, settings.hidden) == (0.01, (9,))
+    assert "not valid TOML" in sentence(
+        "finetune", "split-mnist", {}, config=config(tmp_path, "lr = ", "toml")
+    )
+
+
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("method", method_names())
+def test_written_settings_are_read_back_as_they_were(tmp_path, method, stream, preset):
+    scenario = next(s for s in STREAMS[stream].scenarios if s in method_facts(method).scenarios)
+    given = {"scenario": scenario, "limit": 3, "lr": 1e-5, "hidden": None}
+    settings = resolve(method, stream, given, preset=preset)
+    write_settings(tmp_path / "settings.yaml", settings)
+    again = read_settings(tmp_path / "settings.yaml")
+    assert again == settings
+    assert again.key == settings.key
+
+
+def test_a_file_of_ones_own_is_read_back_while_it_is_the_same(tmp_path, mine):
+    settings = resolve(
+        str(mine), "split-mnist", {"scenario": "task", "bound": 2, "widths": "3,4", "squared": "true"}
+    )
+    assert settings.hyper == {
+        "weight": 1.0, "warmup": 0.0, "scope": "new", "bound": 2.0, "squared": True, "widths": (3, 4),
+    }  # fmt: skip
+    write_settings(tmp_path / "settings.yaml", settings)
+    assert read_settings(tmp_path / "settings.yaml") == settings
+    mine.write_text(MINE + "# changed\n")
+    with pytest.raises(SettingsError, match="written for another version"):
+        read_settings(tmp_path / "settings.yaml")
+
+
+def test_the_commented_file_has_every_setting_with_its_meaning():
+    settings = resolve("finetune", "split-mnist", {})
+    flags = all_flags(method_facts("finetune"))
+    lines = to_yaml(settings, flags).splitlines()
+    assert [line.split(":")[0] for line in lines] == list(to_mapping(settings))
+    assert {line.split(":")[0] for line in lines if "  # " in line} == set(flags)
+
+
+def test_threads_follow_the_network_and_the_jobs():
+    def threads(stream, given=None, **kwargs):
+        return resolve("finetune", stream, given or {}, **kwargs).threads
+
+    assert threads("split-mnist", cores=8) == 1
+    assert threads("split-cifar10", cores=8) == 4
+    assert threads("split-cifar10", cores=2) == 2
+    assert threads("split-cifar10", cores=8, jobs=2) == 1
+    assert threads("split-cifar10", {"threads": "auto"}, cores=3) == 3
+    assert threads("split-mnist", {"threads": "3"}, cores=8, jobs=2) == 3
+
+
+def test_the_key_tells_every_setting_apart():
+    base = resolve("finetune", "split-mnist", {})
+    for field in dataclasses.fields(base):
+        if field.name != "method_file":
+            assert dataclasses.replace(base, **{field.name: "other"}).key != base.key, field.name
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_no_method_has_a_setting_with_a_shared_name(name):
+    assert not set(method_flags(method_facts(name))) & set(shared_flags())
+
+
+def test_a_file_of_ones_own_with_a_shared_name_is_refused(tmp_path, mine):
+    mine.write_text(MINE.replace("warmup", "lr"))
+    assert "the setting 'lr' has the name of one that every method has" in sentence(
+        str(mine), "split-mnist", {}
+    )
+
+
+def test_streams_are_cut_as_their_suffix_says(tmp_path):
+    assert "too few for it" in sentence("finetune", "split-mnist/11", {})
+    assert "too few for it" in sentence("finetune", "split-cifar100/B60-41", {})
+    assert "The suffix '/B5-5'" in sentence("finetune", "permuted-mnist/B5-5", {})
+    assert "The suffix '/five'" in sentence("finetune", "split-mnist/five", {})
+    assert "no domain scenario: its 10 classes" in sentence(
+        "finetune", "split-mnist/3", {"scenario": "domain"}
+    )
+    assert "there is no order to choose" in sentence("finetune", "permuted-mnist", {"class_order": "seeded"})
+    assert resolve("finetune", "split-cifar100/B50-5", {}).stream == "split-cifar100/B50-5"
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    settings = resolve("finetune", f"{tmp_path}/photos/5", {})
+    assert settings.stream == f"{tmp_path}/photos/5"
+    assert settings.folder.startswith("finetune-photos-5-class-s0-")
