@@ -144,9 +144,11 @@ def compile_stream(
     held: Held,
 ) -> Stream:
     """A stream whose training data are made when asked for; tests and validation data are made now."""
+    # What makes a task's training data goes with the task to the method, so it must not hold the tests.
+    x, y, rows = source.train_x, source.train_y, held.train
 
     def later(cut: Cut) -> Callable[[], Split]:
-        return lambda: take(source.train_x, source.train_y, held.train, cut, pixels)
+        return lambda: take(x, y, rows, cut, pixels)
 
     everything = torch.arange(len(source.test_y))
     held_out = cuts if len(held.validation) else ()
