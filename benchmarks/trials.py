@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 import torch._dynamo  # torch itself imports both within a run, which costs seconds: here they are paid once
-import torch._inductor  # noqa: F401
+import torch._inductor
 from safetensors.torch import load
 from torch import Tensor, nn
 
@@ -147,6 +147,7 @@ class Outcome:
     error: str = ""
     text: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)  # how often it came to each kind of place
 
     @property
     def notes(self) -> str:
@@ -274,6 +275,7 @@ def work(job: Job) -> None:
         outcome.code, outcome.error = 130, "KeyboardInterrupt"
     except Exception as error:
         outcome.code, outcome.error, outcome.text = 1, type(error).__name__, traceback.format_exc()
+    outcome.counts = catch.counts
     job.status.with_suffix(".outcome").write_text(json.dumps(asdict(outcome)))
     os._exit(outcome.code)
 
