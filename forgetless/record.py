@@ -60,6 +60,16 @@ class Run:
         return int(self.result["seed"])
 
     @property
+    def tasks(self) -> int:
+        """Tasks of the whole stream, learned or not; where that is not recorded, those learned."""
+        return int(self.result.get("tasks", len(self.accuracy)))
+
+    @property
+    def error(self) -> str:
+        """What stopped a run that diverged or failed, a sentence; else empty."""
+        return str(self.result.get("error") or "")
+
+    @property
     def steps(self) -> int:
         """Optimiser steps made."""
         return int(self.result["steps"])
@@ -87,7 +97,7 @@ class Run:
     @cached_property
     def accuracy(self) -> Matrix:
         """Accuracy on task j after task i, (T, T) for the T tasks learned so far, NaN above the diagonal."""
-        rows = self.result["accuracy"]
+        rows = [row for row in self.result["accuracy"] if any(cell is not None for cell in row)]
         square = np.full((len(rows), len(rows)), np.nan)
         for i, row in enumerate(rows):
             square[i, : i + 1] = [np.nan if cell is None else cell for cell in row[: i + 1]]
@@ -219,13 +229,19 @@ def _check(result: Mapping[str, Any], path: Path) -> None:
         raise StorageError(f"{path} is damaged: {', '.join(wrong)} missing or of the wrong kind.")
     if result["state"] not in STATES:
         raise StorageError(f"{path} names the state {result['state']!r}; known are {', '.join(STATES)}.")
-    _check_accuracy(result["accuracy"], path)
+    _check_accuracy(result, path)
 
 
-def _check_accuracy(rows: list[Any], path: Path) -> None:
+def _check_accuracy(result: Mapping[str, Any], path: Path) -> None:
+    rows = result["accuracy"]
     for i, row in enumerate(rows):
         if not isinstance(row, list) or len(row) <= i:
             raise StorageError(f"{path} is damaged: row {i} of its accuracy matrix is too short.")
         for cell in row:
             if cell is not None and not (isinstance(cell, int | float) and 0 <= cell <= 1):
                 raise StorageError(f"{path} is damaged: {cell!r} in its accuracy matrix is no share of 1.")
+    whole = len(rows) == result.get("tasks", len(rows)) and all(
+        None not in row[: i + 1] for i, row in enumerate(rows)
+    )
+    if result["state"] == "finished" and not (rows and whole):
+        raise StorageError(f"{path} is damaged: it says finished, but its accuracy matrix is not complete.")

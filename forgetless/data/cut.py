@@ -88,6 +88,9 @@ def hold_out(source: Source, limit: int | None, share: float) -> Held:
     kept, held = [], []
     for label, name in enumerate(source.class_names):
         rows = (source.train_y == label).nonzero().flatten()[:limit]
+        if not len(rows) or not (source.test_y == label).any():
+            kind = "test" if len(rows) else "training"
+            raise DataError(f"The class '{name}' has no {kind} images. Give it some, or leave it out.")
         count = round(share * len(rows))
         if share and not 0 < count < len(rows):
             raise DataError(

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..data import Batch, Scope, Task
 from ..errors import SettingsError
 from ..kinds import NonNegative, Positive
-from ..models import Snapshot
+from ..models import Snapshot, folded
 from ..ops import among, columns, cross_entropy, distill, distill_l1, distill_l2, distill_sigmoid, unknown
 from .base import Fit, Method, Terms, method
 
@@ -58,7 +58,7 @@ class LwF(Method):
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Keep the old network, grow, warm the new rows up, train."""
-        self.old = Snapshot(self.model) if task.old_groups and self.weight else None
+        self.old = Snapshot(folded(self.model)) if task.old_groups and self.weight else None
         self.groups = [self.columns_of(group, task) for group in self.old_softmaxes(task)]
         self.recorded = self.record(self.old, task) if self.old and self.teacher == "recorded" else None
         self.rivals = task.rivals if self.scope == "seen" else among(task.rivals, task.classes)

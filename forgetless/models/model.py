@@ -7,6 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..errors import DataError
+
 
 class Head(nn.Module):
     """One linear block for each growth; the scores are theirs side by side. (B, D) -> (B, C)
@@ -81,7 +83,12 @@ class Model(nn.Module):
 
     def grow(self, classes: Iterable[int]) -> nn.Module | None:
         """Make room for these labels; the new head rows, or None if there was room. Old rows stay as they are."""
-        return self.head.grow(max(classes) + 1)
+        last = max(classes, default=None)
+        if last is None:
+            raise DataError(
+                "A model was asked to grow for a task with no labels at all. Give each task some classes."
+            )
+        return self.head.grow(last + 1)
 
     def facing(self, labels: Iterable[int]) -> list[nn.Module]:
         """The backbone and those parts of the head that score any of these labels."""

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
 from .check import check
 from .combinations import check_together
+from .defaults import stream_values
 from .fields import MethodFacts, is_file_name, method_facts
 from .names import StreamName, parse_stream
 from .presets import find_preset
@@ -18,9 +19,6 @@ from .schema import Flag, all_flags, method_flags
 from .settings import Settings
 
 _FILE_ONLY = ("method", "stream", "method_file", "method_sha256")  # keys of settings.yaml that are no flags
-FOLDER_RECIPE = Recipe(
-    epochs=20, batch=64, lr=0.02, optimizer="sgd", momentum=0.9, weight_decay=5e-4, schedule="cosine"
-)
 _RECIPE = tuple(field.name for field in fields(Recipe))
 
 
@@ -46,7 +44,7 @@ def resolve(
     file = read_mapping(config) if config else {}
     _check_origin(facts, file, config)
     sources = (
-        ("defaults, ", {flag.name: flag.default for flag in flags.values()} | _of_stream(name)),
+        ("defaults, ", {flag.name: flag.default for flag in flags.values()} | stream_values(name)),
         (f"preset {preset}, ", _of_preset(preset, facts, name)),
         (f"{config}: ", _without(file, *_FILE_ONLY, *others)),
         ("", _without(given, *others)),
@@ -79,22 +77,6 @@ def available_cores() -> int:
 
 def _without(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
-
-
-def _of_stream(name: StreamName) -> dict[str, Any]:
-    """What a stream is run with unless told otherwise."""
-    entry = name.entry
-    if entry is None:
-        return {"scenario": "class", "seed": 0, "model": "resnet18"} | asdict(FOLDER_RECIPE)
-    return asdict(entry.recipe) | {
-        "scenario": entry.scenarios[0],
-        "seed": 0,
-        "model": entry.model,
-        "hidden": entry.hidden,
-        "mean": entry.mean,
-        "std": entry.std,
-        "class_order": entry.class_order,
-    }
 
 
 def _of_preset(preset: str | None, facts: MethodFacts, name: StreamName) -> dict[str, Any]:

@@ -1,0 +1,13 @@
+# A few verbs, each one line. PYTHON is the interpreter of the environment: `make setup` makes one in .venv.
+PYTHON ?= .venv/bin/python
+
+.PHONY: setup check test reliability bench
+
+setup:
+	python3 -m venv .venv && .venv/bin/python -m pip install -q -c constraints.txt -e '.[test,check]'
+
+check:
+	$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTHON) -m pytest -q tests/test_architecture.py
+
+test:
+	$(PYTHON) -m pytest -q
