@@ -36,6 +36,7 @@ from forgetless.models.registry import Backbone, Shape, backbone
 from forgetless.predictions import read_predictions
 from forgetless.run import run_settings
 from forgetless.settings.catalog import STREAMS
+from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.recipe import Recipe
 from forgetless.settings.settings import Settings
 
@@ -88,14 +89,19 @@ class ThreeFits(Method):
         yield Fit(task.train, name="polish", epochs=1, augment=False)
 
 
-METHODS = ("finetune", "joint", "cumulative", "frozen", "l2_anchor", "lwf", "lwf_mc", "three_fits")
+METHODS = (*method_names(), "three_fits")
 HYPER: dict[str, dict[str, Any]] = {"lwf": {"warmup": 2.0}}
+
+
+def _scenarios(name: str) -> tuple[str, ...]:
+    return Method.scenarios if name == "three_fits" else method_facts(name).scenarios
 
 
 def shaky_settings(name: str, **changes: Any) -> Settings:
     """Settings of a run of one to three seconds, with dropout, augmentation and, where there is one, a warm-up."""
+    scenario = "class" if "class" in _scenarios(name) else "task"
     plain: dict[str, Any] = {
-        "stream": AUGMENTED, "scenario": "class", "model": "shaky", "recipe": Recipe(epochs=2, batch=32, lr=3e-3),
+        "stream": AUGMENTED, "scenario": scenario, "model": "shaky", "recipe": Recipe(epochs=2, batch=32, lr=3e-3),
         "hyper": HYPER.get(name, {}), "precision": "fp32", "limit": 60,
     }  # fmt: skip
     return Settings(method=name, **(plain | changes))
@@ -105,7 +111,7 @@ def shaky_settings(name: str, **changes: Any) -> Settings:
 class Stall:
     """Where a child waits: the `count`-th time that it comes to a place of this kind."""
 
-    place: str  # write, fit0, fit1, fit2, data, evaluate, between, loss
+    place: str  # write, fit0, fit1, fit2, data, evaluate, between, clear
     count: int = 1
     let_go: bool = False  # wait for a file `<status>.go`, then go on; else wait to be killed
 
@@ -192,6 +198,7 @@ class Catch:
         self.before(cell_module, "build_stream", "data")
         self.before(cell_module, "evaluate", "evaluate")
         self.before(cell_module.Cell, "_learn_and_score", "between")
+        self.before(Checkpoints, "clear", "clear")
         self._install_in_engine()
         self._install_in_writes()
 
