@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from ..record import Run
 from ..settings.places import available_cores, runs_folder
 from .asked import OURS, SWITCHES, Asked
 from .parser import Command, parse, plain_flags
@@ -13,6 +13,9 @@ from .progress import progress
 from .report import OUTPUT
 from .results import json_text
 from .run import exit_code
+
+if TYPE_CHECKING:
+    from ..record import Run
 
 ABOUT = (
     "Teach a small network ten handwritten digits, two at a time, by three methods: finetune does nothing against "
@@ -49,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     return exit_code(runs)
 
 
-def _run(asked: Asked, folder: Path) -> list[Run]:
+def _run(asked: Asked, folder: Path) -> "list[Run]":
     from ..settings.resolve import resolve
     from ..sweep import run_many
 
@@ -66,12 +69,12 @@ def _run(asked: Asked, folder: Path) -> list[Run]:
         return run_many(cells, jobs=jobs, data=None, runs=folder, fresh=fresh, listen=listen)
 
 
-def moral(runs: Sequence[Run]) -> str:
+def moral(runs: "Sequence[Run]") -> str:
     """One plain sentence for each scenario of what was seen: figures of these very runs."""
     return "\n".join(_sentence([run for run in runs if run.scenario == scenario]) for scenario in SCENARIOS)
 
 
-def _sentence(runs: Sequence[Run]) -> str:
+def _sentence(runs: "Sequence[Run]") -> str:
     told = {"task": "Told which pair a digit is of", "class": "Asked for one of all digits"}[runs[0].scenario]
     means = [_mean(runs, method) for method in METHODS]
     floor, cured, ceiling = (None if mean is None else 100 * mean for mean in means)
@@ -87,7 +90,7 @@ def _sentence(runs: Sequence[Run]) -> str:
     )
 
 
-def _mean(runs: Sequence[Run], method: str) -> float | None:
+def _mean(runs: "Sequence[Run]", method: str) -> float | None:
     values = [run.metrics.get("average_accuracy") for run in runs if run.method == method]
     found = [value for value in values if value is not None]
     return fmean(found) if found and len(found) == len(values) else None

@@ -3,11 +3,14 @@
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..record import Run
 from .asked import Asked, read_run
 from .progress import progress
 from .results import describe_run, plain_run
+
+if TYPE_CHECKING:
+    from ..record import Run
 
 ABOUT = "Teach one stream, task after task, by one method, and test all tasks so far after each."
 EXAMPLES = (
@@ -37,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     return exit_code(runs)
 
 
-def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> list[Run]:
+def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> "list[Run]":
     """Run every cell that is asked for, in order, `jobs` at once; `alone`: one cell's failure is the command's."""
     cells = asked.cells(jobs)
     fresh = "fresh" in asked.switches
@@ -51,7 +54,7 @@ def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> list[Run]:
         return run_many(cells, jobs=jobs, data=asked.data, runs=asked.runs, fresh=fresh, listen=listen)
 
 
-def exit_code(runs: Sequence[Run]) -> int:
+def exit_code(runs: "Sequence[Run]") -> int:
     """0 where all are finished, 4 where one diverged, 1 otherwise; what is wrong is said on standard error."""
     wrong = [run for run in runs if run.state != "finished"]
     for run in wrong:
