@@ -159,7 +159,7 @@ def test_a_metric_newer_than_the_run_is_worked_out_from_its_records(tmp_path):
     assert row.cells["average_incremental_accuracy"].estimate.mean == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 200])
+@pytest.mark.parametrize("width", [60, 72, 76, 80, 100, 120, 200])
 def test_plain_text_fits_and_cuts_no_number(troubled, tmp_path, width):
     table = table_of([*troubled, fake_run(tmp_path, "a_method_with_quite_a_long_name", weight=2.0)])
     text = render_text(table, width)
@@ -167,6 +167,7 @@ def test_plain_text_fits_and_cuts_no_number(troubled, tmp_path, width):
     squeezed = re.sub(r"\s+", " ", text)
     digits = 2 if formats.with_spread(table.blocks[0].rows[0].cells["forgetting"].estimate) in squeezed else 1
     assert digits == 2 or width < 80
+    assert bool(re.search("^  accuracy ", text, re.MULTILINE)) == (width < 76), "columns wherever they fit"
     for row in table.blocks[0].rows:
         for cell in row.cells.values():
             assert cell.text(digits) in squeezed
@@ -523,6 +524,9 @@ def test_no_two_configurations_look_alike(tmp_path):
     groups = sections(*paths, fake_run(tmp_path, "finetune"), fake_run(tmp_path, "joint"))[0].groups
     looks = {(svg.marker(n, 0.0, 0.0), n % 7, n // 7 % 2) for n in colours_of(groups).values()}
     assert len(looks) == 22
+    colours = colours_of(groups)
+    references = {colours.pop("finetune"), colours.pop("joint")}
+    assert not references & {n % 7 for n in colours.values()}
 
 
 def test_every_heat_level_has_colours_and_legible_ink():
