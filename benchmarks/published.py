@@ -140,7 +140,9 @@ def main() -> None:
         for scenario, published in row.published.items()
     ]
     results.write(
-        asked.table, "benchmarks.published", {"rows": rows, "note": f"{table.source}. {table.note}".strip()}
+        asked.table,
+        "benchmarks.published",
+        {"rows": rows, "source": table.source, "note": f"{table.source}. {table.note}".strip()},
     )
 
 

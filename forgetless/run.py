@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from . import record
+from .blame import Blamed
 from .cell import Cell
 from .engine import choose_plan, describe_machine
 from .errors import DivergedError, ForgetlessError, InterruptedRun, SettingsError, StorageError
@@ -69,7 +70,8 @@ def run_settings(
 def _finish(cell: Cell, data: Path | None) -> None:
     """Take a run to its end; if that is not to be, write down why not."""
     try:
-        cell.go(data)
+        with Blamed(cell.settings.method_file):
+            cell.go(data)
     except InterruptedRun:
         cell.conclude("interrupted")
         raise

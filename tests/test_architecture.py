@@ -24,13 +24,13 @@ FACTS = {
 }
 LOW = FACTS | {"record", "settings"}
 PARTS = LOW | {"randomness", "data", "ops", "models"}
-RUNS = PARTS | {"methods", "engine", "checks", "cell", "run", "sweep"}
+RUNS = PARTS | {"methods", "engine", "checks", "blame", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
     "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
     "methods": PARTS, "engine": PARTS | {"methods"}, "checks": PARTS | {"methods", "engine"},
-    "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW, "cli": RUNS | {"report"},
+    "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW, "cli": RUNS | {"report"},
     "__init__": RUNS, "__main__": {"cli"},
 }  # fmt: skip
 WITHOUT_TORCH = FACTS | {"record", "settings", "report", "cli", "__init__", "__main__"}
