@@ -30,11 +30,14 @@ MAY_IMPORT = {
     "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
     "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
     "methods": PARTS, "engine": PARTS | {"methods"}, "checks": PARTS | {"methods", "engine"},
-    "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW, "cli": RUNS | {"report"},
-    "__init__": RUNS, "__main__": {"cli"},
+    "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
+    "api": RUNS, "cli": RUNS | {"report", "api"}, "__init__": RUNS | {"api"}, "__main__": {"cli"},
 }  # fmt: skip
-WITHOUT_TORCH = FACTS | {"record", "settings", "report", "cli", "__init__", "__main__"}
+WITHOUT_TORCH = FACTS | {"record", "settings", "report", "api", "cli", "__init__", "__main__"}
 SHARED_BY_METHODS = {"__init__", "base", "registry"}  # files of `methods` that are no method
+PROXIES = {
+    ("__init__", "__call__")
+}  # `forgetless.run(...)`, where `run` is a module too: hands on what it is given
 REGISTRIES = {"METHODS", "BACKBONES", "METRICS"}
 
 
@@ -165,6 +168,8 @@ def errors_are_named(tree, path):
 def keywords_are_read(tree, path):
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef) or node.args.kwarg is None:
+            continue
+        if (part_of(path), node.name) in PROXIES:
             continue
         name = node.args.kwarg.arg
         uses = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == name]
