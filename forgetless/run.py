@@ -63,21 +63,25 @@ def run_settings(
         plan = choose_plan(settings.precision, settings.threads, settings.model)
         _describe(folder, settings, describe_machine(plan), listen)
         with stoppable() as stop:
-            cell = Cell(settings, folder, plan, listen, stop, checkpoint_every)
-            try:
-                with Blamed(settings.method_file):
-                    cell.go(data)
-            except InterruptedRun:
-                cell.conclude("interrupted")
-                raise
-            except DivergedError as error:
-                cell.conclude("diverged", str(error))
-                raise
-            except (ForgetlessError, MemoryError, RuntimeError) as error:
-                with suppress(StorageError):
-                    cell.conclude("failed", str(error))
-                raise
+            _finish(Cell(settings, folder, plan, listen, stop, checkpoint_every), data)
         return record.load(folder)
+
+
+def _finish(cell: Cell, data: Path | None) -> None:
+    """Take a run to its end; if that is not to be, write down why not."""
+    try:
+        with Blamed(cell.settings.method_file):
+            cell.go(data)
+    except InterruptedRun:
+        cell.conclude("interrupted")
+        raise
+    except DivergedError as error:
+        cell.conclude("diverged", str(error))
+        raise
+    except (ForgetlessError, MemoryError, RuntimeError) as error:
+        with suppress(StorageError):
+            cell.conclude("failed", str(error))
+        raise
 
 
 def resume(
