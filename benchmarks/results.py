@@ -71,7 +71,9 @@ def table() -> str:
 def _section(name: str, found: dict[str, Any]) -> str:
     on = found["machine"]
     rows = found["rows"]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = list(
+        dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, list))
+    )
     lines = [
         f"## {name}\n",
         f"`{found['command']}`, commit {found['commit'][:10]}{'+' * found['commit'].endswith('+')}, {found['date']}. "

@@ -34,8 +34,8 @@ def _batch(found: Mapping[str, Any], labels: str, name: str) -> tuple[Tensor, Te
         raise DataError(
             f"{name} is not a CIFAR batch: it needs '{labels}', and 'data' with 3,072 bytes for each."
         )
-    planes = torch.from_numpy(data.reshape(-1, 3, SIDE, SIDE).copy())
-    return planes.permute(0, 2, 3, 1).contiguous(), torch.tensor(listed, dtype=torch.int64)
+    images = np.ascontiguousarray(data.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
+    return torch.from_numpy(images), torch.tensor(listed, dtype=torch.int64)
 
 
 def read_names(content: bytes, key: str, name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import DataError
-from .cache import digest_of
+from .digest import digest_of
 from .published import File
 from .source import Source, hash_tensors
 

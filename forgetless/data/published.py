@@ -20,10 +20,10 @@ class File:
 class Archive:
     """What is downloaded, and which files it unpacks to."""
 
-    name: str
+    path: str  # where it lies, relative to the data root; its last part is its name on the web
     size: int
     digest: str
-    addresses: tuple[str, ...]  # folders on the web; the name follows
+    addresses: tuple[str, ...]  # folders on the web, best first
     holds: tuple[str, ...]  # names of the files that it unpacks to
 
 
@@ -43,7 +43,8 @@ def _idx(
 ) -> Published:
     files = tuple(File(name, size, digest) for name, (size, digest, _, _) in rows.items())
     archives = tuple(
-        Archive(f"{name}.gz", size, digest, addresses, (name,)) for name, (_, _, size, digest) in rows.items()
+        Archive(f"{folder}/raw/{name}.gz", size, digest, addresses, (name,))
+        for name, (_, _, size, digest) in rows.items()
     )
     return Published(title, f"{folder}/raw", files, archives)
 
@@ -105,7 +106,8 @@ _CIFAR100_FILES = (
     File("meta", 1473, "a5d4786345c961390f865e93b434dbd5c6904ce880667e0cb888c97d449f28b9"),
 )
 
-# the MD5s are those that torchvision's source gives; no copy was at hand to take the SHA-256 of
+# MD5, as torchvision's source publishes them: no copy of the files was at hand to take the SHA-256 of. Nobody can make
+# another file of a given MD5, only two files of one; and whatever a file holds, nothing in it is executed.
 _CIFAR10_FILES = (
     File("data_batch_1", 31035704, "c99cafc152244af753f735de768cd75f"),
     File("data_batch_2", 31035320, "d4bba439e000b95fd0a9bffe97cbabec"),

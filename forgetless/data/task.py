@@ -65,7 +65,7 @@ class Batch(NamedTuple):
 
     x: Tensor  # (B, K, H, W) float, normalised and augmented
     y: Tensor  # (B,) labels in order of arrival
-    index: Tensor  # type: ignore[assignment]  # shadows tuple.index; (B,) rows of the Fit's data, to reach what was stored of an example
+    index: Tensor  # type: ignore[assignment]  # (B,) rows of the Fit's data, to reach what was stored of an example
     progress: Tensor  # () in [0, 1): how much of this Fit is done
 
 
@@ -113,6 +113,7 @@ class Stream:
     trains: tuple[Callable[[], Split], ...]
     tests: tuple[Split, ...]
     validations: tuple[Split, ...] = ()  # held out of the training data, per class, on request
+    notes: tuple[str, ...] = ()  # what the user should know of how the stream was made, in sentences
 
     def __len__(self) -> int:
         return len(self.layouts)

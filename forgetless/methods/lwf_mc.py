@@ -23,7 +23,7 @@ from torch import Tensor
 from ..data import Batch, Task
 from ..errors import SettingsError
 from ..kinds import Count
-from ..models import Snapshot
+from ..models import Snapshot, folded
 from ..ops import binary_cross_entropy, distill_sigmoid
 from .base import Fit, Method, Terms, method
 
@@ -53,7 +53,7 @@ class LwFMC(Method):
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Keep the old network, grow, train."""
-        self.old = Snapshot(self.model) if task.old_groups else None
+        self.old = Snapshot(folded(self.model)) if task.old_groups else None
         self.before = sum(map(len, task.old_groups))
         if 0 < self.fixed_width < len(task.seen):
             raise SettingsError(

@@ -2,6 +2,7 @@
 
 from . import lenet, mlp, resnet
 from .containers import BufferDict, Snapshot
+from .folding import folded
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
 
@@ -15,6 +16,7 @@ __all__ = [
     "Snapshot",
     "backbone",
     "build_model",
+    "folded",
     "lenet",
     "mlp",
     "resnet",

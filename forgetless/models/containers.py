@@ -82,7 +82,8 @@ class BufferDict(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self.device = fn(torch.empty(0, device=self.device)).device  # an empty dictionary knows its place too
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         self._buffers.clear()

@@ -7,6 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..errors import DataError
+
 
 class Head(nn.Module):
     """One linear block for each growth; the scores are theirs side by side. (B, D) -> (B, C)
@@ -66,9 +68,10 @@ class Head(nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, D) -> (B, C)"""
+        """(B, D) -> (B, C), never in half precision: a loss of scores in bfloat16 has three digits."""
         scores = [block(features) for block in self.blocks]
-        return scores[0] if len(scores) == 1 else torch.cat(scores, -1)
+        joined = scores[0] if len(scores) == 1 else torch.cat(scores, -1)
+        return joined.float() if joined.dtype in (torch.bfloat16, torch.float16) else joined
 
 
 class Model(nn.Module):
@@ -81,7 +84,12 @@ class Model(nn.Module):
 
     def grow(self, classes: Iterable[int]) -> nn.Module | None:
         """Make room for these labels; the new head rows, or None if there was room. Old rows stay as they are."""
-        return self.head.grow(max(classes) + 1)
+        last = max(classes, default=None)
+        if last is None:
+            raise DataError(
+                "A model was asked to grow for a task with no labels at all. Give each task some classes."
+            )
+        return self.head.grow(last + 1)
 
     def facing(self, labels: Iterable[int]) -> list[nn.Module]:
         """The backbone and those parts of the head that score any of these labels."""

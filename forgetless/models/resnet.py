@@ -23,7 +23,11 @@ class ConvNorm(nn.Module):
 
 
 class Widen(nn.Module):
-    """Option A of the paper (section 4.2): every second pixel, and zeros for the channels that are new. No weights."""
+    """Option A of the paper (section 4.2): every second pixel, and zeros for the channels that are new. No weights.
+
+    Pooling over one pixel picks what slicing would, and its gradient stays channels-last; that of slicing does
+    not, and costs 20 % of the block's step.
+    """
 
     def __init__(self, added: int, stride: int) -> None:
         super().__init__()
@@ -31,7 +35,7 @@ class Widen(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, K, H, W) -> (B, K + added, H / stride, W / stride)"""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.added))
+        return F.pad(F.avg_pool2d(x, 1, self.stride), (0, 0, 0, 0, 0, self.added))
 
 
 class Block(nn.Module):

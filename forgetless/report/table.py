@@ -106,8 +106,12 @@ def _remarks(section: Section) -> list[str]:
     if absent:
         remarks.append(f"Not run here, though it would show what a figure is worth: {' and '.join(absent)}.")
     for field, by_value in section.differing.items():
-        values = "; ".join(f"{value}: {', '.join(labels)}" for value, labels in by_value.items())
-        remarks.append(f"Rows differ in {field}. {values}.")
+        values = "; ".join(f"{value} ({', '.join(labels)})" for value, labels in by_value.items())
+        remarks.append(f"Rows differ in {field}: {values}.")
+    if len(section.groups) > 1 and max(len(group.finished) for group in section.groups) == 1:
+        remarks.append(
+            "One seed each: how much of a difference is chance is not known. --seeds 5 would tell."
+        )
     for group in section.groups:
         if len(group.finished) not in (0, len(group.runs)):
             n = len(group.finished)

@@ -1,10 +1,10 @@
 """What streams and models there are, and what each stream is run with unless told otherwise. No torch."""
 
 import difflib
-import re
 from dataclasses import dataclass, replace
 
-from ..errors import SettingsError
+from ..errors import DataError, SettingsError
+from .folders import is_folder, is_small_grey, list_folder, parse_folder, parse_suffix
 from .recipe import Recipe
 from .settings import Scenario
 
@@ -15,7 +15,7 @@ class StreamEntry:
 
     name: str
     source: str  # the data set it is cut from
-    kind: str  # split, permuted, rotated, article
+    kind: str  # split, permuted, rotated, article, folder
     tasks: int
     scenarios: tuple[Scenario, ...]  # the default first
     model: str
@@ -94,10 +94,15 @@ MODELS: dict[str, str] = {
 def find_stream(name: str) -> StreamEntry:
     """The entry of a stream's name with its suffix: `/T` for T tasks, `/B50-T` for a base of 50 classes and T further.
 
+    A path is a folder of images; its entry has no mean and deviation, because these are taken from the images.
+
     Raises:
         SettingsError: no stream has this name, or the suffix cannot be read.
+        DataError: there is no such folder, or it has no sub-folders.
     """
     stem, slash, suffix = name.partition("/")
+    if stem not in STREAMS and is_folder(name):
+        return _find_folder(name)
     if stem not in STREAMS:
         close = difflib.get_close_matches(stem, STREAMS, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(STREAMS)}."
@@ -107,9 +112,8 @@ def find_stream(name: str) -> StreamEntry:
     entry = STREAMS[stem]
     if not slash:
         return entry
-    found = re.fullmatch(r"(?:B(\d{1,6})-)?(\d{1,6})", suffix)
-    base, tasks = (int(part or 0) for part in found.groups()) if found else (0, 0)
-    if not tasks or (suffix.startswith("B") and not base) or (base and entry.kind != "split"):
+    shares = parse_suffix(suffix)
+    if shares is None or (shares[1] and entry.kind != "split"):
         based = (
             f", or {stem}/B4-3 for a first task of four classes and three further tasks"
             if entry.kind == "split"
@@ -118,4 +122,18 @@ def find_stream(name: str) -> StreamEntry:
         raise SettingsError(
             f"The suffix '/{suffix}' of '{name}' cannot be read. Write {stem}/3 for three tasks{based}."
         )
-    return replace(entry, name=name, tasks=tasks + bool(base), base=base)
+    return replace(entry, name=name, tasks=shares[0], base=shares[1])
+
+
+def _find_folder(name: str) -> StreamEntry:
+    """The entry of a folder: small grey images for an MLP, all others for a residual network."""
+    folder = parse_folder(name)
+    try:
+        grey = is_small_grey(list_folder(folder.path))
+    except DataError as error:
+        raise DataError(f"{error} {folder.note}".rstrip()) from error
+    recipe, hidden, crop = (_MNIST, (400, 400), 0) if grey else (_CIFAR, None, 4)
+    return StreamEntry(
+        name, str(folder.path), "folder", folder.tasks, ("class", "task", "domain"), "mlp" if grey else "resnet18",
+        hidden, recipe, (), (), f"the images in {folder.path}", crop=crop, flip=not grey, base=folder.base,
+    )  # fmt: skip

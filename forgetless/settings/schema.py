@@ -22,6 +22,28 @@ Side = Annotated[int, Ge(8), Le(1024)]
 Threads = Annotated[int, Gt(0), Le(1024)]
 
 
+RESERVED = frozenset(
+    (
+        *(
+            "method",
+            "methods",
+            "stream",
+            "on",
+            "seeds",
+            "preset",
+            "config",
+            "data",
+            "runs",
+            "jobs",
+            "fresh",
+            "json",
+        ),
+        *("quiet", "help", "method_file", "method_sha256", "name"),
+    )
+)
+"""Names that mean something else wherever settings are given."""
+
+
 @dataclass(frozen=True)
 class Shared:
     """Flags of `run` and `compare`, in the order in which help lists them."""
@@ -65,6 +87,7 @@ class Flag(NamedTuple):
     type: Any  # with None where it may be left open
     default: Any
     help: str
+    metavar: str = ""  # how help names a value, where the type does not say it
 
 
 def shared_flags() -> dict[str, Flag]:

@@ -132,12 +132,11 @@ def _explain(kind: Any) -> str:
 
 
 def _bounds(kind: Any) -> list[tuple[str, str]]:
-    """The bounds of a number: (sign, limit)."""
+    """The bounds of a number, (sign, limit), but those that no one would meet."""
     marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
     signs = (("gt", ">"), ("ge", ">="), ("le", "<="), ("lt", "<"))
-    return [
-        (sign, f"{getattr(mark, word):g}") for mark in marks for word, sign in signs if hasattr(mark, word)
-    ]
+    found = [(sign, getattr(mark, word)) for mark in marks for word, sign in signs if hasattr(mark, word)]
+    return [(sign, f"{limit:g}") for sign, limit in found if limit < 2**31]
 
 
 def _literals(node: ast.expr) -> tuple[Any, ...]:

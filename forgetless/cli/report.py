@@ -1,0 +1,50 @@
+"""`forgetless report [RUNS...] -o report.html`: one page, in one file, of what was run."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DataError
+from ..record import runs_below
+from ..settings.places import runs_folder
+from ..settings.schema import Flag
+from .asked import OURS
+from .parser import Command, Word, parse, plain_flags
+
+ABOUT = (
+    "Write one self-contained page: the table, the accuracy on every task after every task, what was forgotten, "
+    "the loss terms, and how to repeat it."
+)
+EXAMPLES = ("forgetless report", "forgetless report runs/lwf-* -o lwf.html")
+OUTPUT = Flag("output", str, None, "the page to write", "FILE")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the page, and say where it is."""
+    command = Command(
+        "report",
+        ABOUT,
+        (Word("run", "run folders, or folders of run folders; without any, all under --runs", many=True),),
+        plain_flags(OUTPUT, OURS["runs"]),
+        examples=EXAMPLES,
+        short={"output": "-o"},
+        shown={"output": "report.html"},
+    )
+    asked = parse(command, argv)
+    places = [Path(place) for place in asked.get("run", ())] or [runs_folder(asked.get("runs"))]
+    paths = sorted({path for place in places for path in runs_below(place)})
+    with_result = [path for path in paths if (path / "result.json").is_file()]
+    if not with_result:
+        raise DataError(
+            f"There is no run with a result in {', '.join(map(str, places))}. `forgetless run` makes one; "
+            "--runs says where they are."
+        )
+    from ..report.page import write_report
+
+    output = Path(asked.get("output", "report.html")).expanduser()
+    write_report(with_result, output)
+    left = len(paths) - len(with_result)
+    if left:
+        print(f"{left} of {len(paths)} runs have no result yet and are left out.", file=sys.stderr)
+    print(output)
+    return 0

@@ -1,0 +1,62 @@
+"""What a reader must know of a method to read its row rightly. Plain data; add a line for a method of your own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .groups import Group, Section
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence on a method, said where it applies."""
+
+    text: str
+    scenarios: tuple[str, ...] = ("task", "class", "domain")
+    when: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # setting -> values for which it is true
+
+
+NOTES: dict[str, tuple[Note, ...]] = {
+    "finetune": (
+        Note(
+            "finetune does nothing against forgetting: it is the floor that every method should stay above."
+        ),
+    ),
+    "joint": (
+        Note(
+            "joint is trained anew on the data of all tasks so far. It is the ceiling of the comparison, not a "
+            "rival: it keeps all data, which its memory shows."
+        ),
+    ),
+    "cumulative": (
+        Note(
+            "cumulative trains on the data of all tasks so far, going on from its last weights: it keeps all data."
+        ),
+    ),
+    "lwf": (
+        Note(
+            "lwf takes its cross-entropy over the new labels alone by default, so the rows of the old labels are "
+            "moved by distillation only. In the class scenario that is why it ends far above figures published "
+            "for LwF, such as 24 % on Split MNIST: those take the cross-entropy over all labels seen, which pushes "
+            "the old ones down at every step. `--preset vandeven` sets that form.",
+            ("class",),
+            {"scope": ("auto", "new", None)},
+        ),
+    ),
+}
+
+
+def notes_for(sections: Sequence[Section], notes: dict[str, tuple[Note, ...]] = NOTES) -> list[str]:
+    """The sentences that apply to these rows, each once, in order of appearance."""
+    said = [
+        note.text
+        for section in sections
+        for group in section.groups
+        for note in notes.get(group.method, ())
+        if section.scenario in note.scenarios and _true_of(note, group)
+    ]
+    return list(dict.fromkeys(said))
+
+
+def _true_of(note: Note, group: Group) -> bool:
+    return all(group.settings.get(key) in values for key, values in note.when.items())

@@ -1,0 +1,304 @@
+"""Networks: sizes, heads that grow, copies that cannot change, folding."""
+
+from copy import deepcopy
+
+import pytest
+import tiny
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from forgetless.errors import ForgetlessError, SettingsError
+from forgetless.models import BACKBONES, BufferDict, Head, Snapshot, build_model, folded
+from forgetless.models.resnet import Widen
+
+SHAPES = {"mlp": (1, 28, 28), "lenet": (1, 28, 28), "resnet32": (3, 32, 32), "resnet18": (3, 16, 16)}
+
+
+def weights(module):
+    return sum(weight.numel() for weight in module.parameters())
+
+
+def built(name, classes=4, seed=0, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build_model(name, SHAPES[name], **options)
+        model.grow(range(classes))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "source"),
+    [
+        ("mlp", 784 * 400 + 400 + 400 * 400 + 400 + 4010, "784-400-400-10"),
+        ("lenet", 61706, "LeNet-5 as usually counted, 28x28 with padding"),
+        ("resnet32", 464154, "He et al. table 6: 0.46 M"),
+        ("resnet18", 11173962, "ResNet-18 with the 3x3 stem, 11.17 M"),
+    ],
+)
+def test_ten_class_models_have_the_published_number_of_weights(name, count, source):
+    assert weights(built(name, 10)) == count, source
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_scores_features_and_maps_have_the_shapes_promised(name):
+    model = built(name).eval()
+    x = torch.randn(3, *SHAPES[name])
+    assert model(x).shape == (3, 4)
+    assert model.features(x).shape == (3, model.backbone.width)
+    torch.testing.assert_close(model(x), model.head(model.features(x)))
+    if name != "mlp":
+        maps = model.backbone.maps(x)
+        assert maps.dim() == 4
+        assert maps.min() >= 0, "maps come after a ReLU"
+    if name.startswith("resnet"):
+        assert maps.shape[1] == model.backbone.width
+        torch.testing.assert_close(maps.mean((2, 3)), model.features(x))
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet32", "resnet18"])
+def test_convolutions_are_kept_channels_last(name):
+    kernels = [part.weight for part in built(name).modules() if isinstance(part, nn.Conv2d)]
+    assert kernels
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
+def test_hidden_widths_are_as_asked():
+    model = build_model("mlp", (1, 8, 8), hidden=(30, 20, 10))
+    assert [layer.out_features for layer in model.backbone.layers] == [30, 20, 10]
+    assert model.features(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("side", [8, 9, 16, 27, 28, 32])
+def test_lenet_takes_images_from_eight_pixels_up(side):
+    model = build_model("lenet", (3, side, side + 1))
+    assert model.features(torch.randn(2, 3, side, side + 1)).shape == (2, 84)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda: build_model("resnet23", (3, 32, 32)), "Did you mean 'resnet32'?"),
+        (lambda: build_model("zzz", (3, 32, 32)), "There is no model named 'zzz'. There are: "),
+        (lambda: build_model("lenet", (1, 7, 28)), "at least 8 x 8 pixels"),
+        (lambda: build_model("resnet32", (64,)), "needs images"),
+        (lambda: build_model("resnet18", (3, 32, 32), hidden=(10,)), "widths are fixed"),
+        (lambda: build_model("mlp", (1, 8, 8), hidden=(10, 0)), "at least 1"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_a_sentence(ask, says):
+    with pytest.raises(SettingsError) as error:
+        ask()
+    assert says in str(error.value)
+
+
+def test_residual_networks_start_as_he_et_al_say():
+    model = built("resnet32")
+    for part in model.backbone.modules():
+        if isinstance(part, nn.Conv2d):
+            assert part.bias is None
+            spread = (2 / (part.out_channels * 9)) ** 0.5
+            assert part.weight.std().item() == pytest.approx(spread, rel=0.25)
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_option_a_picks_every_second_pixel_and_adds_zeros(size):
+    x = torch.randn(2, 3, size, size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = Widen(2, 2)(x)
+    assert torch.equal(y[:, :3], x[:, :, ::2, ::2])
+    assert y.shape[1] == 5
+    assert not y[:, 3:].any()
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    y.square().sum().backward()
+    expected = torch.zeros_like(x)
+    expected[:, :, ::2, ::2] = 2 * x.detach()[:, :, ::2, ::2]
+    assert torch.equal(x.grad, expected)
+    assert x.grad.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_growth_leaves_old_answers_and_old_rows_as_they_are_to_the_bit(name):
+    model = built(name).eval()
+    x = torch.randn(5, *SHAPES[name])
+    before, old = model(x), tiny.bits(model)
+    assert model.grow(range(7)) is model.head.blocks[1]
+    assert torch.equal(model(x)[:, :4], before)
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in old.items())
+    assert model.grow(range(6)) is None
+    assert model(x).shape == (5, 7)
+    assert model.head.groups == [(0, 1, 2, 3), (4, 5, 6)]
+
+
+def test_new_rows_are_glorots_from_the_global_generator_alone():
+    rows = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        rows.append(Head(50).grow(20).weight)
+    assert torch.equal(rows[0], rows[1])
+    assert not torch.equal(rows[0], rows[2])
+    torch.manual_seed(0)
+    expected = nn.init.xavier_uniform_(torch.empty(20, 50))
+    assert torch.equal(rows[0], expected), "nothing else is drawn"
+    assert not Head(5).grow(3).bias.any()
+
+
+def test_new_rows_have_the_models_type_and_an_optimiser_holds_each_weight_once():
+    model = build_model("mlp", (1, 8, 8), hidden=(10,)).double()
+    model.grow(range(2))
+    model.grow(range(4))
+    assert all(weight.dtype == torch.float64 for weight in model.parameters())
+    held = torch.optim.SGD(model.parameters(), lr=0.1).param_groups[0]["params"]
+    assert len(held) == len({id(weight) for weight in held}) == 6
+
+
+@pytest.mark.parametrize("growths", [(4,), (2, 4)])
+def test_scores_are_in_full_precision_where_the_network_is_not(growths):
+    model = build_model("mlp", (1, 8, 8), hidden=(16,))
+    for classes in growths:
+        model.grow(range(classes))
+    x = torch.randn(5, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.features(x).dtype == torch.bfloat16
+        scores = model(x)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, model(x), rtol=0.02, atol=0.02)
+    scores.sum().backward()
+    assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
+
+
+def test_a_task_without_classes_is_refused():
+    with pytest.raises(ForgetlessError, match="no labels"):
+        built("mlp").grow(())
+
+
+def test_facing_names_the_backbone_and_the_blocks_concerned():
+    model = built("mlp", 2)
+    model.grow(range(4))
+    model.grow(range(6))
+    blocks = model.head.blocks
+    assert model.facing((3, 4)) == [model.backbone, blocks[1], blocks[2]]
+
+
+@pytest.mark.parametrize("grown", [(), (2,), (2, 9)])
+def test_a_state_brings_its_own_head_and_loading_draws_nothing(grown):
+    model = built("lenet", 3)
+    model.grow(range(8))
+    other = build_model("lenet", SHAPES["lenet"])
+    for classes in grown:
+        other.grow(range(classes))
+    random = torch.get_rng_state()
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(random, torch.get_rng_state())
+    assert tiny.same(tiny.bits(model), tiny.bits(other))
+    assert other.head.groups == model.head.groups
+
+
+def test_a_deep_copy_is_independent():
+    model = built("resnet32")
+    copy = deepcopy(model)
+    before = tiny.bits(model)
+    with torch.no_grad():
+        for weight in copy.parameters():
+            weight.add_(1)
+    copy.grow(range(9))
+    copy.train()(torch.randn(4, *SHAPES["resnet32"]))
+    assert tiny.same(before, tiny.bits(model))
+
+
+class Holder(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.old = Snapshot(model)
+        self.kept = BufferDict()
+
+
+def test_a_snapshot_stays_as_it_was_taken():
+    model = tiny.net(dropout=0.5)
+    model.grow(range(3))
+    holder = Holder(model)
+    before = {name: value.clone() for name, value in holder.old.named_buffers()}
+    x = tiny.split((0, 1)).x
+    expected = deepcopy(model).eval()(x)
+    holder.train().requires_grad_(True)
+    answer = holder.old(x)
+    assert not any(part.training for part in holder.old.modules())
+    assert not answer.requires_grad
+    torch.testing.assert_close(answer, expected, rtol=0, atol=0)
+    opt = torch.optim.SGD(holder.parameters(), lr=1.0, momentum=0.9, weight_decay=0.1)
+    for _ in range(2):
+        holder.model(x).square().sum().backward()
+        opt.step()
+    assert all(torch.equal(before[name], value) for name, value in holder.old.named_buffers())
+    assert torch.equal(holder.old(x), answer)
+    assert not list(holder.old.parameters())
+
+
+def test_a_snapshot_is_neither_stored_nor_missed_nor_overwritten():
+    holder, other = Holder(tiny.net(0)), Holder(tiny.net(1))
+    state = holder.state_dict()
+    assert state
+    assert not [name for name in state if name.startswith("old")]
+    before = [value.clone() for value in other.old.buffers()]
+    other.load_state_dict(state)
+    assert all(map(torch.equal, before, other.old.buffers()))
+
+
+def test_a_snapshot_follows_its_holder_to_another_type():
+    holder = Holder(tiny.net()).float()
+    holder.model.grow(range(2))
+    assert all(value.dtype != torch.float64 for value in holder.old.buffers())
+
+
+def test_a_buffer_dict_returns_what_was_put_in_by_name():
+    value = torch.ones(2)
+    kept = BufferDict([("layers.0.weight", value)])
+    value.add_(1)
+    assert torch.equal(kept["layers.0.weight"], torch.ones(2)), "a copy was kept"
+    assert "layers.0.weight" in kept
+    assert "layers" not in kept
+    assert list(kept) == ["layers.0.weight"]
+    assert [name for name, _ in kept.items()] == ["layers.0.weight"]
+    kept["layers.0.weight"] = torch.zeros(3)
+    assert len(kept) == 1
+    assert kept["layers.0.weight"].shape == (3,)
+
+
+def test_a_buffer_dict_takes_names_sizes_and_layout_from_a_state():
+    first, second = Holder(tiny.net()), Holder(tiny.net())
+    kernel = torch.randn(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
+    first.kept.update([("conv.weight", kernel), ("bias", torch.randn(4)), ("count", torch.tensor(3))])
+    second.kept["gone"] = torch.zeros(2)
+    state = {name: value.contiguous() for name, value in first.state_dict().items()}  # as a file returns it
+    second.load_state_dict(state)
+    assert dict(second.kept.items()).keys() == {"conv.weight", "bias", "count"}
+    assert torch.equal(second.kept["conv.weight"], kernel)
+    assert second.kept["conv.weight"].stride() == kernel.stride()
+    second.load_state_dict(state)
+    second.kept["bias"].zero_()
+    assert state["kept.bias"].any(), "the state itself is not adopted"
+
+
+@pytest.mark.parametrize("name", ["resnet32", "resnet18"])
+def test_a_folded_copy_answers_as_the_model_does_in_evaluation_mode(name):
+    model = built(name).double()
+    x = torch.randn(4, *SHAPES[name], dtype=torch.float64)
+    for _ in range(3):
+        model.train()(3 * x + 1)
+    before = tiny.bits(model)
+    fast = folded(model)
+    assert model.training
+    torch.testing.assert_close(fast(x), model.eval()(x), rtol=1e-10, atol=1e-10)
+    assert not [part for part in fast.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert not [weight for weight in fast.parameters() if weight.requires_grad]
+    assert tiny.same(before, tiny.bits(model))
+    kernels = [part.weight for part in fast.modules() if isinstance(part, nn.Conv2d)]
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
+def test_relu_stands_after_the_last_block():
+    model = built("resnet32").eval()
+    last = model.backbone.blocks[-1]
+    x = torch.randn(2, 64, 8, 8)
+    expected = F.relu(last.second(F.relu(last.first(x))) + x)
+    torch.testing.assert_close(last(x), expected)
