@@ -5,7 +5,9 @@ after task i was learned: told the task, or not told. All are uint16, (N_j,).
 """
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,11 @@ Labels = NDArray[np.uint16]
 Answers = Mapping[tuple[int, int], Labels]
 
 FILE = "predictions.npz"
+
+# What numpy and zipfile raise over bytes that are not what they were.
+_DAMAGED = (
+    ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,21 @@ def read_predictions(folder: Path) -> Predictions:
             f"{folder} holds no {FILE}: its predictions were not kept, so they cannot be read."
         )
     try:
-        with explained(path, "read"), np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with explained(path, "read"):
+            content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
         return _sorted_out(arrays)
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
+    except _DAMAGED as error:
         raise StorageError(
             f"{path} is damaged or was not written by forgetless ({error}). Run its settings again with --fresh."
         ) from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Labels:
+    with archive.open(name) as file:
+        array: Labels = np.lib.format.read_array(file, allow_pickle=False)
+        return array
 
 
 def _sorted_out(arrays: Mapping[str, Labels]) -> Predictions:

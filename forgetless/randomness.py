@@ -29,7 +29,7 @@ def seeded(seed: int, *purpose: int | str) -> Iterator[None]:
 
     Initialisers and dropout draw from the global generator and take no other; this is the one way they are seeded.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive(seed, *purpose))
         yield

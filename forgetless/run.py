@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from . import record
+from .blame import Blamed
 from .cell import Cell
 from .engine import choose_plan, describe_machine
 from .errors import DivergedError, ForgetlessError, InterruptedRun, SettingsError, StorageError
@@ -64,7 +65,8 @@ def run_settings(
         with stoppable() as stop:
             cell = Cell(settings, folder, plan, listen, stop, checkpoint_every)
             try:
-                cell.go(data)
+                with Blamed(settings.method_file):
+                    cell.go(data)
             except InterruptedRun:
                 cell.conclude("interrupted")
                 raise

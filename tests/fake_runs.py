@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from forgetless.files import sha256
 from forgetless.metrics import summarize
 from forgetless.predictions import Predictions, accuracy_from_predictions
 from forgetless.record import write_predictions, write_result
@@ -70,7 +71,7 @@ def fake_run(
         "hidden": [400, 400],
     }
     settings |= {"class_order": "natural", "precision": "auto", "threads": 1} | RECIPE | hyper | changed
-    key = f"{abs(hash(json.dumps(settings, sort_keys=True))) % 16**8:08x}"
+    key = sha256(json.dumps(settings, sort_keys=True).encode())[:8]
     folder = runs / f"{method}-{stream.strip('./').replace('/', '-')}-{scenario}-s{seed}-{key}"
     folder.mkdir(parents=True)
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
@@ -124,7 +125,9 @@ def write_steps(folder: Path, method: str, tasks: int, seed: int) -> None:
             terms = {"new": 0.9 * np.exp(-step / 120) + 0.05 * rng.random()}
             if method == "lwf" and task:
                 terms["old"] = 0.4 + 0.1 * rng.random()
-            lines.append({"task": task, "fit": "main", "step": step, "lr": 0.001} | terms)
+            lines.append(
+                {"task": task, "fit": "main", "epoch": 0, "step": step, "rate": 0.001, "terms": terms}
+            )
     (folder / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 

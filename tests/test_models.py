@@ -151,6 +151,21 @@ def test_new_rows_have_the_models_type_and_an_optimiser_holds_each_weight_once()
     assert len(held) == len({id(weight) for weight in held}) == 6
 
 
+@pytest.mark.parametrize("growths", [(4,), (2, 4)])
+def test_scores_are_in_full_precision_where_the_network_is_not(growths):
+    model = build_model("mlp", (1, 8, 8), hidden=(16,))
+    for classes in growths:
+        model.grow(range(classes))
+    x = torch.randn(5, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.features(x).dtype == torch.bfloat16
+        scores = model(x)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, model(x), rtol=0.02, atol=0.02)
+    scores.sum().backward()
+    assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
+
+
 def test_a_task_without_classes_is_refused():
     with pytest.raises(ForgetlessError, match="no labels"):
         built("mlp").grow(())

@@ -16,6 +16,7 @@ from forgetless.ops import (
     distill_l2,
     distill_sigmoid,
     restrict,
+    side_by_side,
     squared_distance,
     unknown,
 )
@@ -162,6 +163,26 @@ def test_squared_distance_at_the_anchor_is_zero_with_gradient_zero():
     value.backward()
     assert value.item() == 0
     assert not weight.grad.any()
+
+
+def test_groups_of_equal_width_are_taken_together_at_the_same_value():
+    groups = ((0, 1), (2,), (3, 4))
+    together = side_by_side(groups, Z.device)
+    assert [(g.softmaxes, g.now(Z).shape) for g in together] == [(2, (4, 2, 2)), (1, (4, 1, 1))]
+    for distance in (distill, distill_l1, distill_l2, distill_sigmoid):
+        value = sum(group.softmaxes * distance(group.now(Z), group.old(V)) for group in together)
+        close(value, sum(distance(Z[:, list(g)], V[:, list(g)]).item() for g in groups))
+
+
+def test_labels_that_have_joined_a_group_are_unknown_to_the_teacher():
+    together = side_by_side(((0,), (2, 3)), Z.device, RIVALS)
+    assert [(g.softmaxes, g.joined) for g in together] == [(1, 1), (1, 1)]
+    first, second = together
+    assert torch.equal(first.now(Z)[:, 0], Z[:, :2])
+    assert torch.equal(first.old(V[:, :4])[:, 0, 0], V[:, 0])
+    assert torch.isneginf(first.old(V)[:, 0, 1]).all()
+    assert torch.equal(second.now(Z)[:, 0], Z[:, 2:5])
+    assert torch.equal(second.old(V[:, :4])[:, 0, :2], V[:, 2:4])
 
 
 def flat(tensors):

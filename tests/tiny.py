@@ -10,7 +10,6 @@ from forgetless.data import Batch, Split, Stream, compile_layouts
 from forgetless.models import Model
 from forgetless.models.resnet import ConvNorm
 
-torch.set_num_threads(1)  # networks this small only wait for each other on more
 SCENARIOS = ("task", "class", "domain")
 
 

@@ -1,6 +1,5 @@
 """What `run`, `compare` and `config` are told: the same flags, parsed once, made into cells."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from ..errors import SettingsError
 from ..settings.defaults import stream_values
 from ..settings.fields import MethodFacts, method_facts, method_names
 from ..settings.names import parse_stream
+from ..settings.places import runs_folder
 from ..settings.schema import Flag, method_flags, shared_flags
 from ..settings.settings import Settings
 from .parser import Command, Group, Word, lone_words, parse, value_of
@@ -106,11 +106,6 @@ class Asked:
                 "Both --seed and --seeds were given. --seeds N runs the seeds 0 to N-1; leave one out."
             )
         return [{}] if count is None else [{"seed": seed} for seed in range(count)]
-
-
-def runs_folder(named: str | None) -> Path:
-    """Where run folders go: what was named, else FORGETLESS_RUNS, else ./runs."""
-    return Path(named or os.environ.get("FORGETLESS_RUNS") or "runs").expanduser()
 
 
 def read_run(verb: str, argv: Sequence[str], examples: Sequence[str], about: str) -> Asked:

@@ -51,11 +51,11 @@ def _method(name: str) -> int:
 
 
 def _stream(name: str, data: Path | None) -> int:
-    entry = parse_stream(name).entry
+    entry = parse_stream(name)
     from ..data import build_stream
     from ..settings.resolve import resolve
 
-    for scenario in entry.scenarios if entry else ("class", "task"):
+    for scenario in entry.scenarios:
         stream = build_stream(resolve("finetune", name, {"scenario": scenario}), data)
         print(
             f"{name}, {scenario} scenario: {len(stream)} tasks, inputs {'x'.join(map(str, stream.input_shape))}"

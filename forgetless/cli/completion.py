@@ -1,6 +1,7 @@
 """`forgetless completion SHELL`: the script that completes verbs and flags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..errors import SettingsError
 from ..settings.fields import method_facts, method_names
@@ -27,7 +28,9 @@ def main(argv: Sequence[str]) -> int:
 
     from . import VERBS
 
-    commands = {verb: dataclass_of(_command(verb, about)) for verb, (_, _, about) in VERBS.items()}
+    commands: dict[str, Callable[..., Any]] = {
+        verb: dataclass_of(_command(verb, about)) for verb, (_, _, about) in VERBS.items()
+    }
     tyro.extras.subcommand_cli_from_dict(
         commands,
         prog="forgetless",

@@ -6,8 +6,9 @@ from pathlib import Path
 from statistics import fmean
 
 from ..record import Run
+from ..settings.places import runs_folder
 from ..settings.resolve import available_cores, resolve
-from .asked import OURS, SWITCHES, Asked, runs_folder
+from .asked import OURS, SWITCHES, Asked
 from .parser import Command, parse, plain_flags
 from .progress import progress
 from .report import OUTPUT

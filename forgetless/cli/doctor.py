@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ForgetlessError
+from ..settings.places import runs_folder
 from ..settings.resolve import available_cores
 from ..version import __version__
-from .asked import OURS, runs_folder
+from .asked import OURS
 from .parser import Command, parse, plain_flags
 from .results import json_text
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..record import runs_below
+from ..settings.places import runs_folder
 from ..settings.schema import Flag
-from .asked import OURS, runs_folder
+from .asked import OURS
 from .parser import Command, Word, parse, plain_flags
 
 ABOUT = (

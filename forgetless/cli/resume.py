@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ForgetlessError, InterruptedRun
+from ..settings.places import runs_folder
 from . import printable
-from .asked import OURS, SWITCHES, runs_folder
+from .asked import OURS, SWITCHES
 from .parser import Command, Word, parse, plain_flags
 from .progress import progress
 from .results import describe_run, json_text, plain_run

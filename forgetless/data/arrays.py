@@ -9,11 +9,13 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..settings.folders import natural
-from .augment import Pixels
-from .cut import compile_stream, hold_out, share_out, split_cuts
+from .cut import check_scenario, compile_stream, hold_out, share_out, split_cuts
+from .normalise import choose_pixels
 from .orders import class_order
 from .source import Source, hash_tensors
 from .task import Scenario, Stream
+
+SCENARIOS = ("class", "task", "domain")
 
 
 def stream_from_arrays(
@@ -44,8 +46,9 @@ def stream_from_arrays(
         DataError: arrays that do not fit together or hold no finite numbers; a class without images.
         SettingsError: more tasks than classes, a wrong class order.
     """
+    check_scenario(name, SCENARIOS, scenario)
     source = source_from_arrays(x, y, tests)
-    pixels = own_pixels(source, mean, std, crop, flip)
+    pixels = choose_pixels(source, mean, std, crop=crop, flip=flip)
     held = hold_out(source, limit, validation)
     arrival = class_order(order, len(source.class_names), seed)
     cuts = split_cuts(arrival, share_out(len(arrival), tasks, base), scenario)
@@ -61,6 +64,11 @@ def source_from_arrays(x: Any, y: Iterable[Hashable], tests: tuple[Any, Iterable
         )
     train_labels, test_labels = _labels(y, len(train_x), "training"), _labels(tests[1], len(test_x), "test")
     labels = sorted(set(train_labels), key=_sort_key)
+    names = tuple(map(str, labels))
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(
+            f"Several labels of different kinds are all called '{twins[0]}'. Give each class its own name."
+        )
     number = {label: index for index, label in enumerate(labels)}
     if strange := sorted({str(label) for label in test_labels if label not in number}):
         raise DataError(f"The test labels have '{strange[0]}', of which there is no training example.")
@@ -68,35 +76,7 @@ def source_from_arrays(x: Any, y: Iterable[Hashable], tests: tuple[Any, Iterable
         torch.tensor([number[label] for label in given]) for given in (train_labels, test_labels)
     )
     parts = (train_x, train_y, test_x, test_y)
-    return Source(*parts, tuple(map(str, labels)), hash_tensors(*parts))
-
-
-def own_pixels(
-    source: Source,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    crop: int = 0,
-    flip: bool = False,
-) -> Pixels:
-    """Bytes are normalised by the training images' own mean and deviation, to four digits, unless these are given."""
-    if source.train_x.dtype != torch.uint8:
-        return Pixels(tuple(mean or (0.0,)), tuple(std or (1.0,)))
-    channels = source.train_x.shape[-1]
-    counts = [
-        torch.bincount(source.train_x[..., k].flatten(), minlength=256).double() for k in range(channels)
-    ]
-    values = torch.arange(256, dtype=torch.float64) / 255
-    own_mean = [float((count * values).sum() / count.sum()) for count in counts]
-    own_std = [
-        float(((count * (values - m) ** 2).sum() / count.sum()).sqrt())
-        for count, m in zip(counts, own_mean, strict=True)
-    ]
-    return Pixels(
-        tuple(mean or (round(m, 4) for m in own_mean)),
-        tuple(std or (round(s, 4) or 1.0 for s in own_std)),
-        crop,
-        flip,
-    )
+    return Source(*parts, names, hash_tensors(*parts))
 
 
 def _examples(x: Any, which: str) -> Tensor:
@@ -125,7 +105,8 @@ def _examples(x: Any, which: str) -> Tensor:
     given = given.float()  # first: what is finite in 64 bits may not be in 32
     if bad := int((~given.isfinite()).flatten(1).any(1).sum()):
         raise DataError(
-            f"{bad:,} of {len(given):,} {which} examples hold NaN or numbers too large. Replace or remove these."
+            f"{bad:,} of {len(given):,} {which} examples hold NaN, infinity or numbers too large. "
+            "Replace or remove these."
         )
     return given.contiguous()
 

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from ..errors import DataError
 from ..files import explained, write_atomically
-from .digest import digest_of, digest_of_file, kind_of
+from .digest import digest_of, digest_of_file, kind_of, read_bytes
 from .download import PATIENCE, fetch
 from .published import Archive, File, Published
 from .unpack import gunzip, untar
@@ -42,10 +42,9 @@ def read_file(path: Path, file: File) -> bytes:
     """
     if not path.is_file():
         return gunzip(path.with_name(path.name + ".gz"), file)
-    with explained(path, "read"):
-        size = path.stat().st_size
-        content = path.read_bytes() if size == file.size else b""  # of the wrong size: do not fill the memory
-        found = digest_of(content, file.digest) if content else digest_of_file(path, file.digest)
+    size = path.stat().st_size
+    content = read_bytes(path) if size == file.size else b""  # of the wrong size: do not fill the memory
+    found = digest_of(content, file.digest) if content else digest_of_file(path, file.digest)
     if found != file.digest:
         raise DataError(
             f"{path} is damaged, or not the published file. It has {size:,} bytes, {kind_of(file.digest)} {found}; "

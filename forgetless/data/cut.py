@@ -32,6 +32,14 @@ class Held:
     validation: Tensor
 
 
+def check_scenario(name: str, offered: tuple[str, ...], asked: str) -> None:
+    """Refuse a scenario that a stream does not offer."""
+    if asked not in offered:
+        raise SettingsError(
+            f"{name} has no {asked} scenario: how its tasks relate does not allow one. It has: {', '.join(offered)}."
+        )
+
+
 def share_out(classes: int, tasks: int, base: int = 0) -> list[int]:
     """How many classes each task has: as even as can be, larger ones first; after a base of its own size if given.
 
@@ -39,6 +47,10 @@ def share_out(classes: int, tasks: int, base: int = 0) -> list[int]:
         SettingsError: fewer classes than tasks.
     """
     rest, parts = classes - base, tasks - bool(base)
+    if tasks < 1 or base < 0:
+        raise SettingsError(
+            f"A stream needs at least one task and no negative base; {tasks} and {base} were given."
+        )
     if parts > rest or (base and parts < 1):
         raise SettingsError(
             f"{tasks} tasks were asked for"
@@ -84,7 +96,14 @@ def hold_out(source: Source, limit: int | None, share: float) -> Held:
 
     Raises:
         DataError: a class has too few images to give any away.
+        SettingsError: a limit or a share that is none.
     """
+    if limit is not None and limit < 1:
+        raise SettingsError(
+            f"limit is the most training images per class and must be at least 1, not {limit}."
+        )
+    if not 0 <= share < 1:
+        raise SettingsError(f"validation is a share from 0 to below 1, not {share:g}.")
     kept, held = [], []
     for label, name in enumerate(source.class_names):
         rows = (source.train_y == label).nonzero().flatten()[:limit]
@@ -125,9 +144,11 @@ def compile_stream(
     held: Held,
 ) -> Stream:
     """A stream whose training data are made when asked for; tests and validation data are made now."""
+    # What makes a task's training data goes with the task to the method, so it must not hold the tests.
+    x, y, rows = source.train_x, source.train_y, held.train
 
     def later(cut: Cut) -> Callable[[], Split]:
-        return lambda: take(source.train_x, source.train_y, held.train, cut, pixels)
+        return lambda: take(x, y, rows, cut, pixels)
 
     everything = torch.arange(len(source.test_y))
     held_out = cuts if len(held.validation) else ()

@@ -8,11 +8,10 @@ from ..errors import SettingsError
 from ..settings.catalog import StreamEntry, find_stream
 from ..settings.folders import is_folder, list_folder, parse_folder
 from ..settings.settings import Settings
-from .arrays import own_pixels
-from .augment import Pixels
 from .changes import article_permutations, permutations, rotations
-from .cut import Cut, changed_cuts, compile_stream, hold_out, share_out, split_cuts
+from .cut import Cut, changed_cuts, check_scenario, compile_stream, hold_out, share_out, split_cuts
 from .folder import source_from_folder
+from .normalise import choose_pixels
 from .orders import class_order
 from .source import Source
 from .sources import load_source
@@ -28,7 +27,7 @@ def build_stream(settings: Settings, root: Path | None = None) -> Stream:
     """
     entry = find_stream(settings.stream)
     check_scenario(entry.name, entry.scenarios, settings.scenario)
-    check_bounds(settings)
+    _check_bounds(settings)
     if entry.kind not in ("split", "folder") and settings.class_order != "natural":
         raise SettingsError(
             f"Every task of {entry.name} has all classes, so there is no class order to choose; "
@@ -38,7 +37,9 @@ def build_stream(settings: Settings, root: Path | None = None) -> Stream:
         source = source_from_folder(Path(entry.source), settings.size)
     else:
         source = load_source(entry.source, root)
-    pixels = _choose_pixels(entry, settings, source)
+    crop, flip = (entry.crop, entry.flip) if settings.augment else (0, False)
+    mean, std = settings.mean or entry.mean or None, settings.std or entry.std or None
+    pixels = choose_pixels(source, mean, std, crop=crop, flip=flip)
     held = hold_out(source, settings.limit, settings.validation)
     source = source.pad(settings.padding)
     cuts = _cuts(entry, settings, source)
@@ -92,46 +93,11 @@ def _cuts(entry: StreamEntry, settings: Settings, source: Source) -> list[Cut]:
     return changed_cuts(classes, article_permutations(entry.tasks), settings.scenario)
 
 
-def check_scenario(name: str, offered: tuple[str, ...], asked: str) -> None:
-    """Refuse a scenario that a stream does not offer."""
-    if asked not in offered:
-        raise SettingsError(
-            f"{name} has no {asked} scenario: how its tasks relate does not allow one. It has: {', '.join(offered)}."
-        )
-
-
-def check_bounds(settings: Settings) -> None:
+def _check_bounds(settings: Settings) -> None:
     """Refuse numbers that are out of range."""
-    if settings.limit is not None and settings.limit < 1:
-        raise SettingsError(
-            f"limit is the most training images per class and must be at least 1, not {settings.limit}."
-        )
-    if not 0 <= settings.validation < 1:
-        raise SettingsError(f"validation is a share from 0 to below 1, not {settings.validation:g}.")
     if not 0 <= settings.padding <= 256:
         raise SettingsError(f"padding is a number of pixels from 0 to 256, not {settings.padding}.")
     if settings.size is not None and not 1 <= settings.size <= 1024:
         raise SettingsError(
             f"size is the side of a folder's images in pixels, from 1 to 1024, not {settings.size}."
         )
-
-
-def _choose_pixels(entry: StreamEntry, settings: Settings, source: Source) -> Pixels:
-    """How the stored bytes become inputs: the data set's own mean and deviation unless the settings have others."""
-    own = Pixels(entry.mean, entry.std) if entry.mean else own_pixels(source, None, None)
-    channels = source.train_x.shape[-1]
-    mean = _per_channel("mean", settings.mean or own.mean, channels)
-    std = _per_channel("std", settings.std or own.std, channels)
-    if not all(value > 0 for value in std):
-        raise SettingsError(
-            f"std divides and must be above zero; {', '.join(f'{v:g}' for v in std)} was given."
-        )
-    return Pixels(mean, std, entry.crop, entry.flip) if settings.augment else Pixels(mean, std)
-
-
-def _per_channel(name: str, values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    if len(values) not in (1, channels):
-        raise SettingsError(
-            f"{name} needs one value or one for each of {channels} channels; {len(values)} were given."
-        )
-    return tuple(values) * (channels if len(values) == 1 else 1)

@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 
 from ..errors import DataError
-from ..files import explained, write_atomically
-from .digest import digest_of
+from ..files import write_atomically
+from .digest import digest_of, read_bytes, unreadable
 from .published import File
 
 MOST_MEMBERS = 1000  # of an archive; the published ones have under twenty
@@ -19,11 +19,13 @@ def gunzip(path: Path, file: File) -> bytes:
     Raises:
         DataError: damaged, or something else.
     """
+    packed, unpacker = read_bytes(path), zlib.decompressobj(wbits=31)
     try:
-        with explained(path, "read"), gzip.open(path) as stream:
-            content = stream.read(file.size + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        content = unpacker.decompress(packed, file.size + 1)
+    except zlib.error as error:
         raise DataError(f"{path} cannot be unpacked ({error}). Delete it and get it anew.") from error
+    if not unpacker.eof and len(content) <= file.size:
+        raise DataError(f"{path} cannot be unpacked (it ends too early). Delete it and get it anew.")
     _expect(content, file, path)
     return content
 
@@ -38,7 +40,7 @@ def untar(path: Path, folder: Path, files: tuple[File, ...]) -> None:
     wanted = {f"{folder.name}/{file.name}": file for file in files}
     most = sum(file.size for file in files) + (1 << 20)
     try:
-        with explained(path, "read"), tarfile.open(path, "r:gz") as archive:
+        with tarfile.open(path, "r:gz") as archive:
             total = 0
             for count, member in enumerate(archive):
                 total += member.size
@@ -54,6 +56,8 @@ def untar(path: Path, folder: Path, files: tuple[File, ...]) -> None:
                     write_atomically(folder / file.name, content)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} cannot be unpacked ({error}). Delete it and get it anew.") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     lacking = [file.name for file in files if not (folder / file.name).is_file()]
     if lacking:
         raise DataError(f"{path} lacks {', '.join(lacking)}. Delete it and get it anew.")

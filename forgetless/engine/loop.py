@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from inspect import isgenerator
+from types import GeneratorType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data import Batch, Task
-from ..errors import DivergedError
+from ..errors import DivergedError, SettingsError
 from ..methods import Fit, Method
 from ..randomness import derive, generator, seeded
 from ..settings.recipe import Recipe
@@ -75,7 +76,7 @@ class Engine:
 
         Raises:
             DivergedError: a loss is not finite.
-            ValueError: `learn` overrides `loss` but yields no Fit.
+            SettingsError: the method has a loss of its own, but `learn` yields no Fit.
         """
         restore(method, progress.start)
         count = 0
@@ -88,15 +89,15 @@ class Engine:
                 progress.now = None
             count += 1
         if not count and type(method).loss is not Method.loss:
-            raise ValueError(f"{type(method).__name__}.learn ran no Fit: was a `yield` forgotten?")
+            raise SettingsError(f"{type(method).__name__}.learn ran no Fit: was a `yield` forgotten?")
         method.requires_grad_(False).eval()
 
     def _plan(self, method: Method, task: Task) -> Iterator[Fit]:
         """The method's Fits; whatever it draws between them comes from a seed of its own."""
         with seeded(self.seed, "init", task.index, 0):
             plan = method.learn(task)
-            if not isgenerator(plan):
-                return
+            if not isinstance(plan, GeneratorType):
+                return  # nothing is optimised: `learn` is an ordinary function, and has run
         number = 0
         while True:
             with seeded(self.seed, "init", task.index, number):
@@ -126,7 +127,7 @@ class Engine:
                 with self.plan.computing():
                     terms, aux = _split(method(objective, batch, task))
                     total = losses.add(terms, step)
-                total.backward()
+                total.backward()  # type: ignore[no-untyped-call]
                 if method.after_backward is not None:
                     method.after_backward(batch, task)
                 optimizer.step()
@@ -149,9 +150,9 @@ class Engine:
                 watch(Step(fit.name, done, steps, draws.epoch, lr, means, moment))
 
 
-def _split(out: object) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _split(out: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """A loss returns its terms, or its terms and what it hands to `after_step`."""
-    return out if isinstance(out, tuple) else (out, {})  # type: ignore[return-value]
+    return out if isinstance(out, tuple) else (out, {})
 
 
 class _Draws:

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from ..errors import SettingsError
 from ..methods import Fit, Method
 from ..models import Snapshot
 
@@ -12,17 +13,21 @@ def select(method: Method, fit: Fit) -> list[nn.Parameter]:
     What is frozen is in evaluation mode as well, so that running statistics and dropout rest with the weights.
 
     Raises:
-        ValueError: the Fit trains nothing.
+        SettingsError: the Fit trains nothing.
     """
     method.requires_grad_(False).eval()
-    named = [method] if fit.only is None else fit.only if isinstance(fit.only, list) else [fit.only]
+    named = [method] if fit.only is None else fit.only
+    if isinstance(named, nn.Module | nn.Parameter):
+        named = [named]
     frozen = {id(weight) for copy in snapshots(method) for weight in copy.parameters()}
     chosen: dict[int, nn.Parameter] = {}
     for item in named:
         weights = [item] if isinstance(item, nn.Parameter) else item.train().parameters()
         chosen |= {id(weight): weight for weight in weights if id(weight) not in frozen}
     if not chosen:
-        raise ValueError(f"the Fit {fit.name!r} of {type(method).__name__} names nothing that can be trained")
+        raise SettingsError(
+            f"The Fit {fit.name!r} of {type(method).__name__} names nothing that can be trained."
+        )
     for weight in chosen.values():
         weight.requires_grad_(True)
     return list(chosen.values())

@@ -5,7 +5,7 @@ and how it answers (`logits`). Batches, devices, precision, optimisers, schedule
 engine's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -27,7 +27,7 @@ class Fit:
 
     data: Split
     loss: Callable[[Any, Task], Any] | None = None  # in place of the method's own; a bound method of it
-    only: Trainable | Sequence[Trainable] | None = (
+    only: Trainable | list[nn.Module] | list[nn.Parameter] | list[Trainable] | None = (
         None  # what to train; the rest is frozen, in evaluation mode
     )
     name: str = "main"  # a word for logs and randomness; the Fit on the task's own data is `main`

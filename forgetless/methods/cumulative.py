@@ -2,8 +2,8 @@
 
     learn      from the weights that the task before ended with, train on the data of all tasks so far
 
-What `joint` does in as many steps from the beginning; here nothing is unlearned in between, so the early tasks
-are trained on more often than the late ones.
+A baseline: what `joint` does in as many steps from the beginning; here nothing is unlearned in between, so the
+early tasks are trained on more often than the late ones.
 """
 
 from .base import Method, method

@@ -19,12 +19,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..data import Batch, Scope, Task
+from ..data import Batch, Task
 from ..errors import SettingsError
 from ..kinds import NonNegative, Positive
 from ..models import Snapshot, folded
-from ..ops import among, columns, cross_entropy, distill, distill_l1, distill_l2, distill_sigmoid, unknown
+from ..ops import (
+    Columns,
+    among,
+    cross_entropy,
+    distill,
+    distill_l1,
+    distill_l2,
+    distill_sigmoid,
+    side_by_side,
+)
 from .base import Fit, Method, Terms, method
+
+DISTANCES = {"l1": distill_l1, "l2": distill_l2, "bce": distill_sigmoid}
 
 
 @method("lwf")
@@ -32,24 +43,24 @@ class LwF(Method):
     """Answer new images on the old labels as the old network does."""
 
     weight: NonNegative = 1.0  # λ_o, of the old labels' loss: larger forgets less (section 3, figure 3)
-    temperature: Positive = 2.0  # T, softens both networks' probabilities (eq. 4)
-    scope: Literal["auto", "new", "seen"] = (
-        "auto"  # L_new over this task's labels, or all they compete with; auto: new
-    )
-    # which old labels share a softmax in L_old; auto: those that share one at test time; task: those that came
-    # together; concat: all; zero_padded: as auto, with the labels that have joined them, at probability zero
+    temperature: Positive = 2.0  # T, softens both networks' probabilities (section 3, eq. 4)
+    # labels in L_new (eq. 1); new: this task's; seen: all that they compete with at test time; auto: new
+    scope: Literal["auto", "new", "seen"] = "auto"
+    # old labels that share a softmax in L_old; auto: those that do at test time; task: those that came together;
+    # concat: all; zero_padded: as auto, with the labels that have joined them, at probability zero
     grouping: Literal["auto", "task", "concat", "zero_padded"] = "auto"
     # tasks: L_new / t + λ_o (1 - 1/t) L_old at task t, the mean over the groups (van de Ven & Tolias 2018)
     balance: Literal["weight", "tasks"] = "weight"
-    old_loss: Literal["kd", "ce", "l1", "l2", "bce"] = "kd"  # L_old; all but kd at T = 1 (section 4.2)
-    kd_form: Literal["ce", "kl"] = "ce"  # kl: less the teacher's entropy; the same gradient, zero at equality
-    kd_scale_t2: bool = False  # multiply kd by the temperature squared
-    teacher: Literal["online", "recorded"] = (
-        "online"  # Y_o on each augmented view, or recorded once before training
+    old_loss: Literal["kd", "ce", "l1", "l2", "bce"] = (
+        "kd"  # form of L_old; all but kd at T = 1 (section 4.2)
     )
+    kd_form: Literal["ce", "kl"] = "ce"  # kl: less the teacher's entropy; the same gradient, zero at equality
+    kd_scale_t2: bool = False  # multiply kd by T squared, which the paper does not
+    # Y_o as the old network answers each augmented image, or as recorded once, without augmentation (figure 3)
+    teacher: Literal["online", "recorded"] = "online"
     warmup: NonNegative = 0.0  # epochs of θ_n alone, before all weights (section 3)
     warmup_lr: NonNegative = 0.0  # learning rate of the warm-up; 0: the same as after it
-    train_old_heads: bool = True  # False: θ_o that cannot compete with the new labels stay as they are
+    train_old_heads: bool = True  # False: θ_o that do not compete with the new labels stay as they are
 
     def setup(self) -> None:
         """Nothing outlives a task: the old network is the one that the task begins with."""
@@ -59,7 +70,7 @@ class LwF(Method):
     def learn(self, task: Task) -> Iterator[Fit]:
         """Keep the old network, grow, warm the new rows up, train."""
         self.old = Snapshot(folded(self.model)) if task.old_groups and self.weight else None
-        self.groups = [self.columns_of(group, task) for group in self.old_softmaxes(task)]
+        self.groups = [] if self.old is None else self.old_softmaxes(task)
         self.recorded = self.record(self.old, task) if self.old and self.teacher == "recorded" else None
         self.rivals = task.rivals if self.scope == "seen" else among(task.rivals, task.classes)
         fresh = self.model.grow(task.classes)
@@ -74,53 +85,40 @@ class LwF(Method):
 
     def loss(self, batch: Batch, task: Task) -> Terms:
         """L_new and λ_o L_old."""
-        logits, share = self.model(batch.x), 1.0
-        if self.balance == "tasks":
+        logits, share, weight = self.model(batch.x), 1.0, self.weight
+        if self.balance == "tasks" and self.groups:
             share = 1 / (task.index + 1)
+            weight = self.weight * (1 - share) / sum(group.softmaxes for group in self.groups)
         terms = {"new": share * cross_entropy(logits, batch.y, self.rivals)}
         if self.old is not None:
             answers = self.old(batch.x) if self.recorded is None else self.recorded[batch.index]
-            weight = self.weight if self.balance == "weight" else self.weight * (1 - share) / len(self.groups)
-            terms["old"] = weight * self.preserve(logits, answers)
+            terms["old"] = (
+                weight * torch.stack([self.preserve(g, logits, answers) for g in self.groups]).sum()
+            )
         return terms
 
-    def preserve(self, logits: Tensor, answers: Tensor) -> Tensor:
-        """L_old, summed over the groups. (B, C), (B, C_old) -> ()"""
-        losses = []
-        for old, now, joined in self.groups:
-            losses.append(self.distance(logits[:, now], unknown(answers[:, old], joined)))
-        return torch.stack(losses).sum()
-
-    def distance(self, logits: Tensor, answers: Tensor) -> Tensor:
-        """L_old of one group. (B, C), (B, C) -> ()"""
+    def preserve(self, group: Columns, logits: Tensor, answers: Tensor) -> Tensor:
+        """L_old, summed over softmaxes that are equally wide. (B, C), (B, C_old) -> ()"""
+        now, old = group.now(logits), group.old(answers)
         if self.old_loss in ("kd", "ce"):
             heat = self.temperature if self.old_loss == "kd" else 1.0
-            return distill(logits, answers, heat, form=self.kd_form, squared=self.kd_scale_t2)
-        return {"l1": distill_l1, "l2": distill_l2, "bce": distill_sigmoid}[self.old_loss](logits, answers)
+            return group.softmaxes * distill(now, old, heat, form=self.kd_form, squared=self.kd_scale_t2)
+        return group.softmaxes * DISTANCES[self.old_loss](now, old)
 
-    def old_softmaxes(self, task: Task) -> tuple[Scope, ...]:
-        """The groups of old labels that share a softmax in L_old."""
-        if self.old is None:
-            return ()
+    def old_softmaxes(self, task: Task) -> list[Columns]:
+        """The old labels, in groups that share a softmax in L_old."""
         known = self.model.head.size
-        seen = {label for group in task.old_groups for label in group}
+        seen = tuple(sorted({label for group in task.old_groups for label in group}))
         if known != len(seen):
             raise SettingsError(
                 f"lwf was given a network that scores {known} labels, but {len(seen)} had occurred before task "
                 f"{task.index}. The head must be grown by the method alone: begin with a model without head rows."
             )
-        if self.grouping == "task":
-            return tuple(self.model.head.groups)
-        return (tuple(sorted(seen)),) if self.grouping == "concat" else task.old_groups
-
-    def columns_of(self, group: Scope, task: Task) -> tuple[slice | Tensor, slice | Tensor, int]:
-        """The group's columns in the old network and in the new one, and how many the new one has more."""
-        joined: Scope = ()
-        if self.grouping == "zero_padded":
-            now = task.rivals[group[0]].nonzero().flatten().tolist()
-            joined = tuple(label for label in now if label not in group)
         device = task.rivals.device
-        return columns(group, device), columns(group + joined, device), len(joined)
+        if self.grouping == "zero_padded":
+            return side_by_side(task.old_groups, device, task.rivals)
+        groups = {"concat": (seen,), "task": self.model.head.groups}.get(self.grouping, task.old_groups)
+        return side_by_side(groups, device)
 
     def record(self, old: Snapshot, task: Task) -> Tensor:
         """Y_o on the images as they are stored, (N, C_old)."""

@@ -68,9 +68,10 @@ class Head(nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, D) -> (B, C)"""
+        """(B, D) -> (B, C), never in half precision: a loss of scores in bfloat16 has three digits."""
         scores = [block(features) for block in self.blocks]
-        return scores[0] if len(scores) == 1 else torch.cat(scores, -1)
+        joined = scores[0] if len(scores) == 1 else torch.cat(scores, -1)
+        return joined.float() if joined.dtype in (torch.bfloat16, torch.float16) else joined
 
 
 class Model(nn.Module):

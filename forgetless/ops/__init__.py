@@ -1,11 +1,12 @@
 """Pure functions of tensors that methods share."""
 
 from .distillation import distill, distill_l1, distill_l2, distill_sigmoid, unknown
-from .groups import among, columns
+from .groups import Columns, among, columns, side_by_side
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
 
 __all__ = [
+    "Columns",
     "among",
     "binary_cross_entropy",
     "columns",
@@ -15,6 +16,7 @@ __all__ = [
     "distill_l2",
     "distill_sigmoid",
     "restrict",
+    "side_by_side",
     "squared_distance",
     "unknown",
 ]

@@ -1,8 +1,8 @@
-"""How far a network's answers are from a teacher's, on the labels of one group; each a scalar, the mean over the batch.
+"""How far a network's answers are from a teacher's, on the labels of one group: a scalar, the mean over the batch.
 
-Both sides are given as logits, (B, C) each. A label that the teacher does not know has the logit minus infinity
-there, probability zero: `unknown` appends such labels. Gradients reach the first argument only if the second
-comes from a frozen network.
+Both sides are given as logits, (B, C) each, or (B, G, C) for G softmaxes side by side, of which it is the mean. A
+label that the teacher does not know has the logit minus infinity there, probability zero: `unknown` appends such
+labels. The teacher's side is taken as it comes: detach it, or ask a frozen network.
 """
 
 from typing import Literal
@@ -53,4 +53,4 @@ def distill_sigmoid(logits: Tensor, answers: Tensor, temperature: float = 1.0) -
     At T = 1 the old labels' part of iCaRL's loss; at T = 2 Li & Hoiem's distillation for images of many labels.
     """
     targets = (answers / temperature).sigmoid()
-    return F.binary_cross_entropy_with_logits(logits / temperature, targets, reduction="sum") / len(logits)
+    return F.binary_cross_entropy_with_logits(logits / temperature, targets, reduction="none").sum(-1).mean()

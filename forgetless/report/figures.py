@@ -58,8 +58,11 @@ def _heat_cell(heat: Heat, i: int, j: int, x: float, y: float, side: float) -> M
 def accuracy_lines(lines: Sequence[Series], colours: Colours) -> Markup:
     """Mean accuracy over the tasks seen so far, after each task, with a band of one standard deviation."""
     tasks = max(len(line.x) for line in lines)
-    frame = Frame(_WIDTH, _HEIGHT, (1.0, float(max(tasks, 2))), [0.0, 0.25, 0.5, 0.75, 1.0])
-    parts = [frame.axes(_task_ticks(tasks), "tasks learned", ["0", "25", "50", "75", "100 %"])]
+    marks = ticks(_foot(lines), 1.0, 4)
+    frame = Frame(_WIDTH, _HEIGHT, (1.0, float(max(tasks, 2))), marks)
+    foot = f" (the axis begins at {percent(marks[0], 0)} %)" if marks[0] else ""
+    labels = [f"{100 * mark:.3g}" for mark in marks]
+    parts = [frame.axes(_task_ticks(tasks), f"tasks learned{foot}", [*labels[:-1], f"{labels[-1]} %"])]
     for line in lines:
         kind = colours[line.label]
         xs = [frame.x(float(x)) for x in line.x]
@@ -80,10 +83,16 @@ def accuracy_lines(lines: Sequence[Series], colours: Colours) -> Markup:
     return drawing(_WIDTH, _HEIGHT, about, *parts)
 
 
+def _foot(lines: Sequence[Series]) -> float:
+    """Where the axis of accuracy begins: at 0, unless all lie so high that nothing could be told apart."""
+    lowest = min(float((line.mean - (0 if line.std is None else line.std)).min()) for line in lines)
+    return np.floor(lowest * 10) / 10 if lowest >= 0.6 else 0.0
+
+
 def _band(frame: Frame, xs: Sequence[float], line: Series) -> Markup:
     std = np.zeros_like(line.mean) if line.std is None else line.std
     upper = [frame.y(float(min(y, 1.0))) for y in line.mean + std]
-    lower = [frame.y(float(max(y, 0.0))) for y in line.mean - std]
+    lower = [frame.y(float(max(y, frame.y_ticks[0]))) for y in line.mean - std]
     return element("polygon", points=points([*xs, *reversed(xs)], [*upper, *reversed(lower)]), class_="band")
 
 
@@ -93,7 +102,7 @@ def forgetting_bars(bars: Sequence[Series], colours: Colours) -> Markup:
     reach = [
         series.mean + sign * (0 if series.std is None else series.std) for series in bars for sign in (-1, 1)
     ]
-    low, high = min(float(r.min()) for r in reach), max(0.1, *(float(r.max()) for r in reach))
+    low, high = min(float(r.min()) for r in reach), min(1.0, max(0.1, *(float(r.max()) for r in reach)))
     low = low if low < -0.05 else 0.0  # a whisker may hang a little below the axis
     width = max(_WIDTH, 60.0 + tasks * (7.0 * len(bars) + 10.0))
     marks = ticks(low, high)
@@ -119,7 +128,7 @@ def _bar(frame: Frame, x: float, width: float, series: Series, k: int) -> Markup
     height = max(bottom - top, 0.8)
     parts = [about, element("rect", x=x + 0.5, y=top, width=max(width - 1, 1.0), height=height, class_="bar")]
     if series.std is not None and width >= 5:
-        ends = [frame.y(value + sign * float(series.std[k])) for sign in (-1, 1)]
+        ends = [frame.y(min(value + sign * float(series.std[k]), 1.0)) for sign in (-1, 1)]
         middle = x + width / 2
         parts.append(element("line", x1=middle, x2=middle, y1=ends[0], y2=ends[1], class_="whisker"))
     return element("g", *parts)

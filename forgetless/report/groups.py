@@ -110,13 +110,14 @@ class Section:
 
 
 def sections_of(runs: Sequence[Run]) -> list[Section]:
-    """Runs by stream and scenario, in order of name; in each, one group for each configuration."""
+    """Runs by stream and scenario, those with figures first; in each, one group for each configuration."""
     together: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         together.setdefault((run.stream, run.scenario), []).append(run)
     order = {"task": 0, "domain": 1, "class": 2}
     places = sorted(together, key=lambda place: (place[0], order.get(place[1], 3)))
-    return [Section(*place, groups=_ordered(_groups_of(together[place]))) for place in places]
+    sections = [Section(*place, groups=_ordered(_groups_of(together[place]))) for place in places]
+    return sorted(sections, key=lambda section: not any(group.finished for group in section.groups))
 
 
 def metric_of(run: Run, name: str) -> float | None:

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from ..errors import StorageError
 from ..files import write_atomically
+from ..metrics import METRICS, Metric
 from ..record import Run, load
 from ..version import __version__
 from . import figures, series, words
@@ -20,7 +21,7 @@ from .notes import notes_for
 from .palette import colours_of, heat_rules
 from .render import HEADINGS, LEGEND
 from .repeat import recipe_of
-from .table import MEASURES, Block, make_table
+from .table import MEASURES, Block, Cell, make_table
 
 SCENARIOS = {
     "task": "At test time the network is told which task an image is from.",
@@ -117,6 +118,7 @@ def _block(block: Block, colours: figures.Colours) -> dict[str, Any]:
         "heats": [(heat, figures.heat_map(heat)) for heat in heats],
         "losses": [(loss, figures.loss_lines(loss), _terms(loss)) for loss in losses],
         "costs": _costs(section),
+        "measures": _measures(section),
     }
 
 
@@ -147,6 +149,16 @@ def _terms(losses: series.Losses) -> list[tuple[str, Markup]]:
         (term.label, figures.swatch(figures.term_colour(k), plain=True))
         for k, term in enumerate(losses.terms)
     ]
+
+
+def _measures(section: Section) -> list[tuple[Metric, list[tuple[str, str]]]]:
+    """Every metric, and for each configuration its number, or a dash and the reason for it."""
+    rows = []
+    for name, metric in METRICS.items():
+        cells = [Cell(group.estimate(name), group.reason(name)) for group in section.groups]
+        if any(cell.estimate for cell in cells):
+            rows.append((metric, [(cell.text(), "" if cell.estimate else cell.reason) for cell in cells]))
+    return rows
 
 
 def _costs(section: Section) -> dict[str, Any]:

@@ -10,7 +10,7 @@ _FLOOR, _CEILING = 1, 2
 
 _LIGHT = ("#edf3f9", "#7fb0d8", "#08457e")  # low, middle, high
 _DARK = ("#1c2733", "#2f6ea6", "#9fd4ff")
-_INK_LIGHT, _INK_DARK = "#10202f", "#f5f9fd"
+_INKS = ("#08121b", "#ffffff")
 
 
 def colours_of(groups: Sequence[Group]) -> dict[str, int]:
@@ -30,15 +30,27 @@ def colours_of(groups: Sequence[Group]) -> dict[str, int]:
 
 def heat_rules() -> str:
     """Style rules for the cells of a heat map, levels 0 to 10, in a light and in a dark page."""
-    light = "".join(_rules(level, _LIGHT, _INK_LIGHT, _INK_DARK, 0.62) for level in range(LEVELS + 1))
-    dark = "".join(_rules(level, _DARK, _INK_DARK, _INK_LIGHT, 0.72) for level in range(LEVELS + 1))
+    light = "".join(_rules(level, _LIGHT) for level in range(LEVELS + 1))
+    dark = "".join(_rules(level, _DARK) for level in range(LEVELS + 1))
     return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}"
 
 
-def _rules(level: int, ramp: Sequence[str], low_ink: str, high_ink: str, turn: float) -> str:
-    share = level / LEVELS
-    ink = low_ink if share < turn else high_ink
-    return f".h{level} rect{{fill:{_between(ramp, share)}}}.h{level} text{{fill:{ink}}}"
+def _rules(level: int, ramp: Sequence[str]) -> str:
+    paper = _between(ramp, level / LEVELS)
+    ink = max(_INKS, key=lambda ink: contrast(paper, ink))
+    return f".h{level} rect{{fill:{paper}}}.h{level} text{{fill:{ink}}}"
+
+
+def contrast(a: str, b: str) -> float:
+    """How well one colour stands out on another, 1 to 21 (WCAG 2)."""
+    dark, light = sorted((_luminance(a), _luminance(b)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _between(ramp: Sequence[str], share: float) -> str:

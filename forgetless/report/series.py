@@ -12,7 +12,6 @@ from ..predictions import Matrix
 from ..record import Run, read_steps
 from .groups import Group
 
-_NOT_TERMS = {"task", "fit", "epoch", "step", "lr", "rate", "seconds"}
 POINTS = 150  # of a loss curve: more cannot be told apart on a screen
 
 
@@ -83,7 +82,7 @@ def losses_of(group: Group) -> Losses | None:
 
 
 def losses_of_run(label: str, run: Run) -> Losses | None:
-    """The loss terms that a run logged, thinned to means over equal stretches; None if it logged none."""
+    """The loss terms that a run logged, thinned to means over equal stretches; None if they make no line."""
     try:
         lines = read_steps(run.path)
     except StorageError:
@@ -102,15 +101,14 @@ def losses_of_run(label: str, run: Run) -> Losses | None:
         for name, value in _terms(line):
             points.setdefault(name, []).append((offset + last, value))
     terms = tuple(_thinned(name, found, offset + last) for name, found in points.items())
-    return Losses(label, run.seed, terms, tuple(starts)) if terms else None
+    return Losses(label, run.seed, terms, tuple(starts)) if any(len(term.x) > 1 for term in terms) else None
 
 
 def _terms(line: dict[str, Any]) -> list[tuple[str, float]]:
-    return [
-        (name, float(value))
-        for name, value in line.items()
-        if name not in _NOT_TERMS and isinstance(value, int | float) and np.isfinite(value)
-    ]
+    terms = line.get("terms")
+    if not isinstance(terms, dict):
+        return []
+    return [(name, float(v)) for name, v in terms.items() if isinstance(v, int | float) and np.isfinite(v)]
 
 
 def _thinned(name: str, points: Sequence[tuple[int, float]], steps: int) -> Series:

@@ -53,7 +53,7 @@ class Frame:
     height: float
     x_range: tuple[float, float]
     y_ticks: Sequence[float]
-    left: float = 48.0
+    left: float = 54.0
     right: float = 12.0
     top: float = 10.0
     bottom: float = 38.0

@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass, replace
 
-from ..errors import SettingsError
+from ..errors import DataError, SettingsError
 from .folders import is_folder, is_small_grey, list_folder, parse_folder, parse_suffix
 from .recipe import Recipe
 from .settings import Scenario
@@ -128,7 +128,10 @@ def find_stream(name: str) -> StreamEntry:
 def _find_folder(name: str) -> StreamEntry:
     """The entry of a folder: small grey images for an MLP, all others for a residual network."""
     folder = parse_folder(name)
-    grey = is_small_grey(list_folder(folder.path))
+    try:
+        grey = is_small_grey(list_folder(folder.path))
+    except DataError as error:
+        raise DataError(f"{error} {folder.note}".rstrip()) from error
     recipe, hidden, crop = (_MNIST, (400, 400), 0) if grey else (_CIFAR, None, 4)
     return StreamEntry(
         name, str(folder.path), "folder", folder.tasks, ("class", "task", "domain"), "mlp" if grey else "resnet18",

@@ -4,33 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SettingsError
-from .catalog import MODELS
+from .catalog import MODELS, StreamEntry
 from .fields import MethodFacts, method_facts, method_names
-from .names import CLASSES, StreamName, closest
+from .names import classes_of, closest
 
 _ORDERS = ("natural", "seeded", "1993", "icarl")
 
 
 def check_together(
-    values: Mapping[str, Any], asked: Mapping[str, Any], facts: MethodFacts, name: StreamName, stream: str
+    values: Mapping[str, Any], asked: Mapping[str, Any], facts: MethodFacts, entry: StreamEntry, stream: str
 ) -> None:
     """Everything that each value alone does not show; all problems at once."""
     checks = (
-        _scenario_problem(values["scenario"], facts, name, stream),
-        _share_problem(values["scenario"], name, stream),
-        _order_problem(values.get("class_order", "natural"), name, stream),
+        _scenario_problem(values["scenario"], facts, entry, stream),
+        _share_problem(values["scenario"], entry, stream),
+        _order_problem(values.get("class_order", "natural"), entry, stream),
         _model_problem(values["model"], asked),
-        _channels_problem(asked, name),
+        _channels_problem(asked, entry),
         "size: only a folder's images are brought to a size; this stream has its own."
-        if asked.get("size") and name.entry
+        if asked.get("size") and entry.kind != "folder"
         else "",
     )
     if problems := [problem for problem in checks if problem]:
         raise SettingsError("\n".join(problems))
 
 
-def _scenario_problem(scenario: str, facts: MethodFacts, name: StreamName, stream: str) -> str:
-    offered = name.entry.scenarios if name.entry else ("class", "task")
+def _scenario_problem(scenario: str, facts: MethodFacts, entry: StreamEntry, stream: str) -> str:
+    offered = entry.scenarios
     if scenario not in offered:
         return f"{stream} has no {scenario} scenario; it has {' and '.join(offered)}."
     if scenario in facts.scenarios and not (facts.needs_task and scenario != "task"):
@@ -47,12 +47,11 @@ def _scenario_problem(scenario: str, facts: MethodFacts, name: StreamName, strea
     return f"{facts.name} {why} {scenario}{hides}. {use}, or a method that is defined there: {', '.join(others)}."
 
 
-def _share_problem(scenario: str, name: StreamName, stream: str) -> str:
+def _share_problem(scenario: str, entry: StreamEntry, stream: str) -> str:
     """In the domain scenario all tasks have the same labels, so as many classes each."""
-    entry = name.entry
-    if entry is None or entry.kind != "split" or scenario != "domain":
+    if entry.kind not in ("split", "folder") or scenario != "domain":
         return ""
-    classes = CLASSES.get(entry.source, 10)
+    classes = classes_of(entry)
     if not entry.base and classes % entry.tasks == 0:
         return ""
     return (
@@ -61,11 +60,11 @@ def _share_problem(scenario: str, name: StreamName, stream: str) -> str:
     )
 
 
-def _order_problem(order: str, name: StreamName, stream: str) -> str:
-    if order != "natural" and name.entry and name.entry.kind != "split":
+def _order_problem(order: str, entry: StreamEntry, stream: str) -> str:
+    if order != "natural" and entry.kind not in ("split", "folder"):
         return f"class_order: every task of {stream} has all classes, so there is no order to choose; leave it out."
-    classes = CLASSES.get(name.entry.source, 10) if name.entry else None
-    if order == "icarl" and classes != 100:
+    count = classes_of(entry)
+    if order == "icarl" and count != 100:
         return f"class_order: icarl is an order of the 100 classes of CIFAR-100; {stream} has others."
     if order in _ORDERS:
         return ""
@@ -73,7 +72,6 @@ def _order_problem(order: str, name: StreamName, stream: str) -> str:
     if not all(part.isdecimal() for part in parts):
         hint = closest(order, _ORDERS)
         return f"class_order: {order!r} is not an order.{hint} Orders: {', '.join(_ORDERS)}, or 3,1,2,..."
-    count = classes or len(parts)
     if sorted(map(int, parts)) != list(range(count)):
         return f"class_order: each of the numbers 0 to {count - 1} must stand in it once."
     return ""
@@ -87,8 +85,8 @@ def _model_problem(model: str, asked: Mapping[str, Any]) -> str:
     return ""
 
 
-def _channels_problem(asked: Mapping[str, Any], name: StreamName) -> str:
-    channels = len(name.entry.mean) if name.entry else None
+def _channels_problem(asked: Mapping[str, Any], entry: StreamEntry) -> str:
+    channels = len(entry.mean)
     for key in ("mean", "std"):
         count = len(asked[key]) if asked.get(key) is not None else channels
         if channels and count not in (1, channels):

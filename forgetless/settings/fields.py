@@ -1,7 +1,6 @@
 """What a method says of itself, read from its source without running it: help and checks need no torch."""
 
 import ast
-import io
 import tokenize
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import SettingsError
+from .comments import Comments, comment_of, comments_of
 from .names import closest
 from .types import Unreadable, read_default, read_type
 
@@ -99,12 +99,14 @@ def _read(path: Path, *, own: bool) -> MethodFacts:
 def _parse(path: Path, content: bytes, own: bool) -> MethodFacts:
     try:
         tree = ast.parse(content, filename=str(path))
-        comments = _comments(content)
+        comments = comments_of(content)
     except (SyntaxError, ValueError, tokenize.TokenError) as error:
         line = getattr(error, "lineno", None)
         where = f", line {line}" if line else ""
         raise SettingsError(f"{path}{where} is not valid Python: {getattr(error, 'msg', error)}.") from error
     name, cls = _registered(tree, path)
+    if own:
+        _refuse_relative(tree, path)
     lines = _lineage(tree, cls)
     facts = _class_facts(lines, path)
     aliases = _aliases(tree)
@@ -142,6 +144,21 @@ def _registered(tree: ast.Module, path: Path) -> tuple[str, ast.ClassDef]:
         names = ", ".join(name for name, _ in found)
         raise SettingsError(f"{path} registers {len(found)} methods ({names}). Keep one method to a file.")
     return found[0]
+
+
+def _refuse_relative(tree: ast.Module, path: Path) -> None:
+    """A copy of one of our files says `from ..data`, which has a meaning only where the original lies."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names = ", ".join(alias.name for alias in node.names)
+            home = ".".join(
+                ["forgetless", *(["methods"] if node.level == 1 else []), node.module or ""]
+            ).rstrip(".")
+            home = "forgetless" if home == "forgetless.methods.base" and "Terms" not in names else home
+            raise SettingsError(
+                f"{path}, line {node.lineno}: an import that begins with a dot works inside forgetless alone. "
+                f"Write `from {home} import {names}`."
+            )
 
 
 def _lineage(tree: ast.Module, cls: ast.ClassDef) -> list[ast.ClassDef]:
@@ -192,7 +209,7 @@ def _class_facts(lines: list[ast.ClassDef], path: Path) -> dict[str, Any]:
 
 
 def _fields(
-    cls: ast.ClassDef, aliases: dict[str, ast.expr], comments: dict[int, tuple[str, bool]], path: Path
+    cls: ast.ClassDef, aliases: dict[str, ast.expr], comments: Comments, path: Path
 ) -> list[MethodField]:
     fields = []
     for node in cls.body:
@@ -211,7 +228,7 @@ def _fields(
             default = read_default(node.value, aliases)
         except Unreadable as error:
             raise SettingsError(f"{where} {error}") from error
-        fields.append(MethodField(name, kind, default, _comment_of(node, comments)))
+        fields.append(MethodField(name, kind, default, comment_of(node, comments)))
     return fields
 
 
@@ -222,32 +239,3 @@ def _aliases(tree: ast.Module) -> dict[str, ast.expr]:
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
-
-
-def _comments(content: bytes) -> dict[int, tuple[str, bool]]:
-    """Line -> (the comment, whether it has the line to itself)."""
-    return {
-        token.start[0]: (token.string.lstrip("# ").rstrip(), not token.line[: token.start[1]].strip())
-        for token in tokenize.tokenize(io.BytesIO(content).readline)
-        if token.type == tokenize.COMMENT
-    }
-
-
-def _comment_of(node: ast.AnnAssign, comments: dict[int, tuple[str, bool]]) -> str:
-    """The comments on the field's lines, else the lines of comment directly above."""
-    lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    if beside := [comments[line][0] for line in lines if line in comments]:
-        return _without_marks(" ".join(beside))
-    above: list[str] = []
-    line = node.lineno - 1
-    while line in comments and comments[line][1]:
-        above.insert(0, comments[line][0])
-        line -= 1
-    return _without_marks(" ".join(above))
-
-
-def _without_marks(comment: str) -> str:
-    """The comment without what it says to other tools."""
-    for mark in ("noqa", "type: ignore", "fmt:"):
-        comment = comment.partition(f"# {mark}")[0] if not comment.startswith(mark) else ""
-    return comment.strip()

@@ -67,7 +67,7 @@ def parse_folder(name: str) -> FolderName:
     path = Path(name).expanduser()
     shares = parse_suffix(path.name)
     if path.is_dir():
-        if shares is None or list_folders(path):
+        if shares is None:
             return FolderName(path)
         return FolderName(
             path,

@@ -3,20 +3,12 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import SettingsError
-from .catalog import STREAMS, StreamEntry, find_stream
+from .catalog import StreamEntry, find_stream
+from .folders import list_folder
 
-CLASSES = {"cifar100": 100}  # of each source; the others have ten
-
-
-class StreamName(NamedTuple):
-    """What a stream's name stands for: one of the catalogue's, cut as the suffix says, or a folder of images."""
-
-    entry: StreamEntry | None
-    folder: Path | None = None
-    tasks: int | None = None  # of a folder; None: two
+_CLASSES = {"cifar100": 100}  # of each source; the others have ten
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -25,38 +17,25 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def parse_stream(name: str) -> StreamName:
-    """`split-cifar100/20` is twenty tasks; `/B50-5` a base of 50 classes and five more; `./photos/5` a folder's.
+def parse_stream(name: str) -> StreamEntry:
+    """What a stream's name stands for, cut as its suffix says: one of the catalogue's, or a folder of images.
 
     Raises:
-        SettingsError: there is no such stream or folder, or it cannot be cut like that.
+        SettingsError: there is no such stream, or it has fewer classes than tasks.
+        DataError: there is no such folder.
     """
-    name = name.rstrip("/")
-    if name.partition("/")[0] in STREAMS:
-        entry = find_stream(name)
-        _check_classes(entry)
-        return StreamName(entry)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return StreamName(None, path)
-    if "/" in name and path.parent.is_dir() and path.name.isdecimal() and int(path.name):
-        return StreamName(None, path.parent, int(path.name))
-    if name.startswith((".", "/", "~")):
+    entry = find_stream(name.rstrip("/") or name)
+    classes = classes_of(entry)
+    if entry.kind in ("split", "folder") and entry.base + entry.tasks - bool(entry.base) > classes:
         raise SettingsError(
-            f"There is no folder {name}. A stream is a name, or a folder with one sub-folder for each class."
+            f"{name!r}: {classes} classes are too few for it, for every task needs one of its own. "
+            f"Ask for fewer tasks{'' if entry.kind == 'split' else f', as in {entry.source}/{classes}'}."
         )
-    raise SettingsError(
-        f"There is no stream {name!r}.{closest(name.partition('/')[0], STREAMS)} "
-        "`forgetless list streams` shows them all; a folder of images is written ./folder."
-    )
+    return entry
 
 
-def _check_classes(entry: StreamEntry) -> None:
-    """Refuse more tasks than there are classes."""
-    classes = CLASSES.get(entry.source, 10)
-    further = entry.tasks - bool(entry.base)
-    if entry.kind == "split" and entry.base + further > classes:
-        raise SettingsError(
-            f"{entry.name!r}: {classes} classes are too few for it, for every task needs one of its own. "
-            "Ask for fewer tasks."
-        )
+def classes_of(entry: StreamEntry) -> int:
+    """How many classes the data have."""
+    if entry.kind == "folder":
+        return len(list_folder(Path(entry.source)).train)
+    return _CLASSES.get(entry.source, 10)

@@ -19,7 +19,7 @@ class Preset:
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)  # a method's own, and its training
     images: dict[str, Any] = field(default_factory=dict)  # for images of 28 x 28
 
-    def values(self, method: str, source: str | None) -> dict[str, Any]:
+    def values(self, method: str, source: str) -> dict[str, Any]:
         """The settings for one method on data of one source."""
         images = self.images if source in _GREY else {}
         return self.shared | images | self.methods.get(method, {})

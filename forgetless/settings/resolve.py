@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from .catalog import StreamEntry
 from .check import check
 from .combinations import check_together
 from .defaults import stream_values
 from .fields import MethodFacts, is_file_name, method_facts
-from .names import StreamName, parse_stream
+from .names import parse_stream
 from .presets import find_preset
 from .reading import read_mapping
 from .recipe import Recipe
@@ -39,20 +40,20 @@ def resolve(
         SettingsError: unknown names, values that cannot be, or a combination that cannot work.
     """
     facts = method_facts(method)
-    name = parse_stream(stream)
+    entry = parse_stream(stream)
     flags = all_flags(facts)
     file = read_mapping(config) if config else {}
     _check_origin(facts, file, config)
     sources = (
-        ("defaults, ", {flag.name: flag.default for flag in flags.values()} | stream_values(name)),
-        (f"preset {preset}, ", _of_preset(preset, facts, name)),
+        ("defaults, ", {flag.name: flag.default for flag in flags.values()} | stream_values(entry)),
+        (f"preset {preset}, ", _of_preset(preset, facts, entry)),
         (f"{config}: ", _without(file, *_FILE_ONLY, *others)),
         ("", _without(given, *others)),
     )
     layers = _checked(sources, flags, facts.name)
     values = _merged(layers)
-    check_together(values, layers[2] | layers[3], facts, name, stream)
-    return _settings(values, facts, name, stream, jobs=jobs, cores=cores or available_cores())
+    check_together(values, layers[2] | layers[3], facts, entry, stream)
+    return _settings(values, facts, entry, stream, jobs=jobs, cores=cores or available_cores())
 
 
 def _checked(
@@ -79,10 +80,10 @@ def _without(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
 
 
-def _of_preset(preset: str | None, facts: MethodFacts, name: StreamName) -> dict[str, Any]:
+def _of_preset(preset: str | None, facts: MethodFacts, entry: StreamEntry) -> dict[str, Any]:
     if preset is None:
         return {}
-    values = find_preset(preset).values(facts.name, name.entry.source if name.entry else None)
+    values = find_preset(preset).values(facts.name, entry.source)
     if facts.own:  # a preset speaks of the published method, not of a file that has its name
         own = method_flags(facts)
         return {key: value for key, value in values.items() if key not in own}
@@ -112,7 +113,7 @@ def _check_origin(facts: MethodFacts, file: Mapping[str, Any], config: Path | No
 
 
 def _settings(
-    values: dict[str, Any], facts: MethodFacts, name: StreamName, stream: str, *, jobs: int, cores: int
+    values: dict[str, Any], facts: MethodFacts, entry: StreamEntry, stream: str, *, jobs: int, cores: int
 ) -> Settings:
     own = method_flags(facts)
     recipe = Recipe(**{key: values[key] for key in _RECIPE if key in values})
@@ -123,7 +124,7 @@ def _settings(
     }
     if shared["model"] == "mlp" and not shared.get("hidden"):
         shared["hidden"] = (400, 400)
-    channels = len(name.entry.mean) if name.entry else 1
+    channels = max(1, len(entry.mean))
     for key in ("mean", "std"):
         if shared.get(key) is not None and len(shared[key]) < channels:
             shared[key] = shared[key] * channels
@@ -132,7 +133,7 @@ def _settings(
         threads = 1 if jobs > 1 or shared["model"] == "mlp" else min(cores, 4)
     return Settings(
         method=facts.name,
-        stream=_full_name(name, stream),
+        stream=_full_name(entry, stream),
         hyper={key: values.get(key, flag.default) for key, flag in own.items()},
         recipe=recipe,
         threads=threads,
@@ -142,9 +143,9 @@ def _settings(
     )
 
 
-def _full_name(name: StreamName, stream: str) -> str:
+def _full_name(entry: StreamEntry, stream: str) -> str:
     """The stream's name; a folder's from the root, so that the run can be resumed from anywhere."""
-    return stream.rstrip("/") if name.entry else str(Path(stream).expanduser().absolute())
+    return stream.rstrip("/") if entry.kind != "folder" else str(Path(stream).expanduser().absolute())
 
 
 def method_of(settings: Settings) -> str:

@@ -1,0 +1,29 @@
+"""Errors in a method's file of one's own: said with the line they are in, not with our whole traceback."""
+
+import traceback
+from types import TracebackType
+
+from .errors import ForgetlessError, SettingsError
+
+
+class Blamed:
+    """Inside, what a line of this file raises becomes a sentence that names it; our own faults pass through."""
+
+    def __init__(self, file: str | None) -> None:
+        self.file = file
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception) or isinstance(error, ForgetlessError):
+            return
+        frames = [frame for frame in traceback.extract_tb(trace) if frame.filename == self.file]
+        if frames:
+            at = frames[-1]
+            raise SettingsError(
+                f"{at.filename}, line {at.lineno}, in {at.name}: {type(error).__name__}: {error}\n"
+                f"    {at.line}\nFORGETLESS_DEBUG=1 shows how it came to that."
+            ) from error

@@ -1,0 +1,106 @@
+"""What a failed check says, and how checks are run."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from ..errors import ForgetlessError
+
+Subject = TypeVar("Subject")
+
+# What a method that is not written well raises. What is not listed is not the method's fault, and escapes.
+RAISED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ForgetlessError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class ContractError(ForgetlessError):
+    """Something does not keep the contract; the text says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Finding(Generic[Subject]):
+    """What came of one check on one subject; no complaint means that it passed."""
+
+    check: Callable[[Subject], None]
+    subject: Subject
+    complaint: str | None
+
+    @property
+    def name(self) -> str:
+        """The check's name, in words."""
+        return name_of(self.check)
+
+
+def name_of(check: Callable[..., None]) -> str:
+    """A check's name, in words."""
+    return check.__name__.removeprefix("check_").replace("_", " ")
+
+
+def summary_of(check: Callable[..., None]) -> str:
+    """What a check asks for: the first line of its docstring."""
+    return (check.__doc__ or "").partition("\n")[0]
+
+
+def examine(check: Callable[[Subject], None], subject: Subject) -> Finding[Subject]:
+    """Run one check; what the subject raises is its complaint."""
+    complaint = None
+    with ambient_kept():
+        try:
+            check(subject)
+        except ContractError as error:
+            complaint = str(error)
+        except RAISED as error:
+            complaint = f"{type(error).__name__} was raised: {error}"
+    return Finding(check, subject, complaint)
+
+
+@contextmanager
+def ambient_kept() -> Iterator[None]:
+    """Inside, the ambient generators may be used; afterwards they are as they were."""
+    kept = ambient()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(kept["torch"])
+        np.random.set_state(kept["numpy"])
+        random.setstate(kept["random"])
+
+
+def ambient() -> dict[str, Any]:
+    """The states of the generators that belong to nobody."""
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state(),
+        "random": random.getstate(),
+    }
+
+
+def drawn_since(before: dict[str, Any]) -> list[str]:
+    """Which ambient generators have been drawn from."""
+    now = ambient()
+    same = {
+        "torch": torch.equal(before["torch"], now["torch"]),
+        "numpy": all(np.array_equal(a, b) for a, b in zip(before["numpy"], now["numpy"], strict=True)),
+        "random": before["random"] == now["random"],
+    }
+    return [name for name, equal in same.items() if not equal]
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Complain unless the condition holds."""
+    if not condition:
+        raise ContractError(sentence)

@@ -1,0 +1,138 @@
+"""Checks of the loss: its terms, and what it touches."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Batch
+from ..engine import capture, restore
+from ..engine.selection import select
+from ..methods import Method
+from ..randomness import generator
+from .faults import ambient, ambient_kept, drawn_since, require
+from .pictures import changes, picture, tensor_fact
+from .toys import SEED, TASKS, Case, Look, Posed, Probe, sample
+
+JITTER = (
+    0.05  # of each weight's own root mean square: far enough from the teacher, near enough to be harmless
+)
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def terms_of(at: Posed, batch: Batch) -> dict[str, Tensor]:
+    """The terms of a Fit's loss, called as the engine calls it."""
+    out: Any = at.method(at.fit.loss or at.method.loss, batch, at.task)
+    terms = out[0] if isinstance(out, tuple) else out
+    sound = isinstance(terms, dict) and bool(terms)
+    require(
+        sound and all(isinstance(v, Tensor) and v.dim() == 0 for v in terms.values()),
+        f"The loss of the Fit {at.fit.name!r} must return a dictionary of names with scalar tensors.",
+    )
+    return terms  # type: ignore[no-any-return]
+
+
+def look_at_each_fit(case: Case, look: Look) -> None:
+    """Learn all tasks, and look at each Fit before it is solved; what the look changes is put back."""
+
+    def before(at: Posed) -> None:
+        state = capture(at.method)
+        with ambient_kept():
+            look(at)
+        restore(at.method, state)
+
+    method = case.fresh()
+    for index in range(TASKS):
+        case.learn(method, index, Probe(before))
+
+
+def check_every_term_moves_a_weight(case: Case) -> None:
+    """Each term of the loss, alone, has a gradient on the weights being trained, once these have left the teacher."""
+
+    def look(at: Posed) -> None:
+        weights = select(at.method, at.fit)
+        _jitter(weights)
+        for name, value in terms_of(at, sample(at.fit)).items():
+            where = f"The term {name!r} of the Fit {at.fit.name!r} in task {at.task.index + 1}"
+            gradients = _gradients(value, weights)
+            require(
+                all(bool(gradient.isfinite().all()) for gradient in gradients),
+                f"{where} has a gradient that is not finite.",
+            )
+            moves = any(bool(gradient.any()) for gradient in gradients)
+            require(
+                moves or (_has_weight_zero(at.method) and value.item() == 0),
+                f"{where} moves no weight: its gradient is {'zero' if gradients else 'missing'}. "
+                "Was something detached, computed under no_grad or wrapped into a new tensor on its way?",
+            )
+
+    look_at_each_fit(case, look)
+
+
+def _jitter(weights: list[nn.Parameter]) -> None:
+    draw = generator(SEED, "jitter")
+    with torch.no_grad():
+        for weight in weights:
+            size = weight.square().mean().sqrt().clamp(min=0.1)
+            weight.add_(JITTER * size * torch.randn(weight.shape, generator=draw))
+
+
+def _gradients(value: Tensor, weights: list[nn.Parameter]) -> list[Tensor]:
+    if not value.requires_grad:
+        return []
+    found = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True)
+    return [gradient for gradient in found if gradient is not None]
+
+
+def _has_weight_zero(method: Method) -> bool:
+    names = (name for name in type(method).__dataclass_fields__ if name != "model")
+    return any(isinstance(getattr(method, name), float) and getattr(method, name) == 0 for name in names)
+
+
+def check_loss_is_pure(case: Case) -> None:
+    """`loss` called twice gives the same values, writes nothing, and draws nothing but the network's dropout."""
+
+    def look(at: Posed) -> None:
+        select(at.method, at.fit)
+        _require_pure(at, training=True)
+        at.method.eval()
+        _require_pure(at, training=False)
+
+    look_at_each_fit(case, look)
+
+
+def _require_pure(at: Posed, *, training: bool) -> None:
+    where = f"The loss of the Fit {at.fit.name!r} in task {at.task.index + 1}"
+    batch = sample(at.fit)
+    before, inputs = picture(at.method), [tensor_fact(part) for part in (*batch, at.task.rivals)]
+    start = ambient()
+    torch_state, values, ends = torch.get_rng_state(), [], []
+    for _ in range(2):
+        torch.set_rng_state(torch_state)
+        terms = terms_of(at, batch)
+        values.append({name: value.item() for name, value in terms.items()})
+        ends.append(torch.get_rng_state())
+    require(
+        values[0] == values[1] and torch.equal(*ends),
+        f"{where} gave {values[0]} and then, on the same batch with the same generator, {values[1]}. It must be a "
+        "function of the batch and the weights.",
+    )
+    drawn = [name for name in drawn_since(start) if name != "torch" or not training]
+    require(
+        not drawn,
+        f"{where} draws random numbers ({', '.join(drawn)}), so that dropout no longer draws what it draws for other "
+        "methods, and a resumed run may differ. Draw in `learn`, above a yield, and store it.",
+    )
+    changed = changes(before, picture(at.method))
+    if training:  # a network in training mode gathers statistics of its batches
+        changed = [path for path in changed if not _gathers(path)]
+    require(
+        not changed,
+        f"{where} changes {', '.join(changed[:3])}. Hand it to `after_step` as a second dictionary.",
+    )
+    now = [tensor_fact(part) for part in (*batch, at.task.rivals)]
+    require(inputs == now, f"{where} changes the batch or the table of rivals.")
+
+
+def _gathers(path: str) -> bool:
+    return path.startswith("model.") and path.rpartition(".")[2] in STATISTICS
