@@ -1,7 +1,7 @@
 # A few verbs, each one line. PYTHON is the interpreter of the environment: `make setup` makes one in .venv.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup check test reliability bench
+.PHONY: setup check test reliability bench bench-table
 
 setup:
 	python3 -m venv .venv && .venv/bin/python -m pip install -q -c constraints.txt -e '.[test,check]'
@@ -11,3 +11,9 @@ check:
 
 test:
 	$(PYTHON) -m pytest -q
+
+bench:
+	$(PYTHON) -m benchmarks.step && $(PYTHON) -m benchmarks.evaluation && $(PYTHON) -m benchmarks.overhead && $(PYTHON) -m benchmarks.article
+
+bench-table:
+	$(PYTHON) -m benchmarks.results

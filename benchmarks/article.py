@@ -56,7 +56,7 @@ def compare(options: argparse.Namespace) -> None:
             file=sys.stderr,
             flush=True,
         )
-    rows = [
+    rows: list[Figures] = [
         {"side": side}
         | {key: middle(rounds, side, key) for key in (*PHASES, "total", "cpu")}
         | average(rounds, side)

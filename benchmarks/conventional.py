@@ -5,6 +5,7 @@ images), so that the comparison needs no torchvision.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 Picture = Image.Image
 Transform = Callable[[Picture], Tensor]
+Examples = Dataset[tuple[Tensor, Tensor | int]]
 
 
 def to_tensor(picture: Picture) -> Tensor:
@@ -50,7 +52,7 @@ def random_flip(picture: Picture) -> Picture:
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if torch.rand(1) < 0.5 else picture
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
+class Pictures(Dataset[tuple[Tensor, Tensor | int]]):
     """Bytes (N, H, W, K) handed out as transformed PIL images."""
 
     def __init__(self, x: Tensor, y: Tensor, transform: Transform) -> None:
@@ -59,11 +61,11 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor | int]:
         return self.transform(Image.fromarray(self.x[index])), self.y[index]
 
 
-class Rows(Dataset[tuple[Tensor, Tensor]]):
+class Rows(Dataset[tuple[Tensor, Tensor | int]]):
     """Images that were made float once, before training, handed out one by one: kinder than `Pictures`."""
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
@@ -72,7 +74,7 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor | int]:
         return self.x[index], self.y[index]
 
 
@@ -83,7 +85,7 @@ class Loop:
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        data: Dataset[tuple[Tensor, Tensor]],
+        data: Examples,
         batch: int,
     ) -> None:
         self.model = model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
@@ -91,7 +93,7 @@ class Loop:
         self.batches = self._endless(DataLoader(data, batch_size=batch, shuffle=True, drop_last=True))
 
     @staticmethod
-    def _endless(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _endless(loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
             yield from loader
 
@@ -102,13 +104,13 @@ class Loop:
             x, y = next(self.batches)
             self.optimizer.zero_grad()
             loss = F.cross_entropy(self.model(x), y)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             total += loss.item()
         return total
 
 
-def accuracy(model: nn.Module, data: Dataset[tuple[Tensor, Tensor]], batch: int) -> float:
+def accuracy(model: nn.Module, data: Examples, batch: int) -> float:
     """Share of right answers, counted batch by batch."""
     model.eval()
     right = 0

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
 
 from benchmarks import conventional, machine, results, timing
 from benchmarks.timing import Reading, Variant
@@ -64,7 +63,7 @@ def usual(workload: Workload) -> Variant:
     """The conventional loop on a workload's data; its network in torch's usual memory format."""
     data, network, recipe = workload.stream().task(0).train, workload.network(), workload.recipe
     optimizer: torch.optim.Optimizer
-    examples: Dataset[Any]
+    examples: conventional.Examples
     if workload.model == "mlp":
         examples = conventional.Rows(data.x, data.y)
         optimizer = torch.optim.AdamW(network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)

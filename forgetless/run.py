@@ -144,11 +144,19 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _holder(path: Path) -> str:
-    try:
-        facts = json.loads(path.read_text())
-        return f"process {facts['pid']} on {facts['host']}"
-    except (OSError, ValueError, KeyError):
+    facts = _facts(path)
+    if "pid" not in facts:
         return "another process"
+    return f"process {facts['pid']} on {facts.get('host')}"
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What a file of ours says; nothing if it is missing or damaged, for no result hangs on it."""
+    with suppress(OSError, ValueError):
+        facts = json.loads(path.read_text())
+        if isinstance(facts, dict):
+            return facts
+    return {}
 
 
 def _empty(folder: Path) -> None:
@@ -166,17 +174,12 @@ def _describe(folder: Path, settings: Settings, machine: dict[str, Any], listen:
     path = folder / "environment.json"
     here = machine | {"forgetless": __version__, "commit": _commit()}
     listen(Note(folder.name, f"precision {machine['precision']}: {machine['precision_reason']}"))
-    if path.exists():
-        with suppress(ValueError, OSError):
-            before = json.loads(path.read_text())
-            moved = [
-                key
-                for key in ("torch", "device_name", "threads", "precision")
-                if before.get(key) != here[key]
-            ]
-            if moved:
-                changes = ", ".join(f"{key} {before.get(key)} -> {here[key]}" for key in moved)
-                listen(Note(folder.name, f"resumed elsewhere, so not to the same bits: {changes}"))
+    if before := _facts(path):
+        compared = ("torch", "device_name", "threads", "precision")
+        moved = [key for key in compared if before.get(key) != here[key]]
+        if moved:
+            changes = ", ".join(f"{key} {before.get(key)} -> {here[key]}" for key in moved)
+            listen(Note(folder.name, f"resumed elsewhere, so not to the same bits: {changes}"))
     write_atomically(path, json.dumps(here, indent=1) + "\n")
 
 
