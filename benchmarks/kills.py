@@ -146,9 +146,10 @@ def job_for(method: str, stream: str, limit: int | None, data: Path | None, work
 
 
 def _facts() -> dict[str, Any]:
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    return {"commit": commit, "python": sys.version.split()[0], "torch": torch.__version__}
+    """What the results hold for: the product's files as committed, whatever else was committed since."""
+    git = ["git", "-C", str(Path(__file__).parent.parent), "rev-parse", "HEAD:forgetless"]
+    tree = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    return {"tree_of_forgetless": tree, "python": sys.version.split()[0], "torch": torch.__version__}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -26,13 +26,15 @@ from torch import Tensor, nn
 
 from forgetless import cell as cell_module
 from forgetless import sweep
-from forgetless.data import Task
+from forgetless.data import Batch, Task
 from forgetless.engine import Checkpoints, Engine, hash_of_tensors
 from forgetless.engine import checkpoint as checkpoint_module
 from forgetless.errors import ForgetlessError
 from forgetless.events import Event
-from forgetless.methods import Fit, Method, method
+from forgetless.methods import Fit, Method, Terms, method
+from forgetless.models import Snapshot
 from forgetless.models.registry import Backbone, Shape, backbone
+from forgetless.ops import cross_entropy
 from forgetless.predictions import read_predictions
 from forgetless.run import run_settings
 from forgetless.settings.catalog import STREAMS
@@ -70,23 +72,32 @@ def shaky(shape: Shape, _hidden: object) -> Shaky:
 
 @method("three_fits")
 class ThreeFits(Method):
-    """Three Fits a task, with something drawn and remembered between them."""
+    """Three Fits a task; between them something is drawn and kept, and a copy of the network taken."""
 
     def setup(self) -> None:
-        """What is drawn between the Fits."""
+        """What is drawn, and the copy, which is in no checkpoint: it is taken again."""
         self.register_buffer("drawn", torch.zeros(8))
+        self.copy: Snapshot | None = None
 
     def learn(self, task: Task) -> Iterator[Fit]:
-        """New rows, then everything, then everything again without augmentation."""
+        """New rows, then everything, then everything again without augmentation, near the copy."""
         fresh = self.model.grow(task.classes)
         if fresh is not None:
             yield Fit(task.train, only=fresh, name="head", epochs=1)
         self.get_buffer("drawn").add_(torch.randn(8))
         yield Fit(task.train)
+        self.copy = Snapshot(self.model)
         with torch.no_grad():
             for weight in self.model.parameters():
                 weight.add_(0.01 * torch.randn_like(weight) * self.get_buffer("drawn").mean())
-        yield Fit(task.train, name="polish", epochs=1, augment=False)
+        yield Fit(task.train, self.loss_near, name="polish", epochs=1, augment=False)
+
+    def loss_near(self, batch: Batch, task: Task) -> Terms:
+        """Cross-entropy, and the distance to the copy's answers."""
+        assert self.copy is not None
+        logits = self.model(batch.x)
+        near = (logits - self.copy(batch.x)).square().mean()
+        return {"new": cross_entropy(logits, batch.y, task.rivals), "near": near}
 
 
 METHODS = (*method_names(), "three_fits")

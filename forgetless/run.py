@@ -63,21 +63,25 @@ def run_settings(
         plan = choose_plan(settings.precision, settings.threads, settings.model)
         _describe(folder, settings, describe_machine(plan), listen)
         with stoppable() as stop:
-            cell = Cell(settings, folder, plan, listen, stop, checkpoint_every)
-            try:
-                with Blamed(settings.method_file):
-                    cell.go(data)
-            except InterruptedRun:
-                cell.conclude("interrupted")
-                raise
-            except DivergedError as error:
-                cell.conclude("diverged", str(error))
-                raise
-            except (ForgetlessError, MemoryError, RuntimeError) as error:
-                with suppress(StorageError):
-                    cell.conclude("failed", str(error))
-                raise
+            _finish(Cell(settings, folder, plan, listen, stop, checkpoint_every), data)
         return record.load(folder)
+
+
+def _finish(cell: Cell, data: Path | None) -> None:
+    """Take a run to its end; if that is not to be, write down why not."""
+    try:
+        with Blamed(cell.settings.method_file):
+            cell.go(data)
+    except InterruptedRun:
+        cell.conclude("interrupted")
+        raise
+    except DivergedError as error:
+        cell.conclude("diverged", str(error))
+        raise
+    except (ForgetlessError, MemoryError, RuntimeError) as error:
+        with suppress(StorageError):
+            cell.conclude("failed", str(error))
+        raise
 
 
 def resume(
@@ -140,11 +144,19 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _holder(path: Path) -> str:
-    try:
-        facts = json.loads(path.read_text())
-        return f"process {facts['pid']} on {facts['host']}"
-    except (OSError, ValueError, KeyError):
+    facts = _facts(path)
+    if "pid" not in facts:
         return "another process"
+    return f"process {facts['pid']} on {facts.get('host')}"
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What a file of ours says; nothing if it is missing or damaged, for no result hangs on it."""
+    with suppress(OSError, ValueError):
+        facts = json.loads(path.read_text())
+        if isinstance(facts, dict):
+            return facts
+    return {}
 
 
 def _empty(folder: Path) -> None:
@@ -162,17 +174,12 @@ def _describe(folder: Path, settings: Settings, machine: dict[str, Any], listen:
     path = folder / "environment.json"
     here = machine | {"forgetless": __version__, "commit": _commit()}
     listen(Note(folder.name, f"precision {machine['precision']}: {machine['precision_reason']}"))
-    if path.exists():
-        with suppress(ValueError, OSError):
-            before = json.loads(path.read_text())
-            moved = [
-                key
-                for key in ("torch", "device_name", "threads", "precision")
-                if before.get(key) != here[key]
-            ]
-            if moved:
-                changes = ", ".join(f"{key} {before.get(key)} -> {here[key]}" for key in moved)
-                listen(Note(folder.name, f"resumed elsewhere, so not to the same bits: {changes}"))
+    if before := _facts(path):
+        compared = ("torch", "device_name", "threads", "precision")
+        moved = [key for key in compared if before.get(key) != here[key]]
+        if moved:
+            changes = ", ".join(f"{key} {before.get(key)} -> {here[key]}" for key in moved)
+            listen(Note(folder.name, f"resumed elsewhere, so not to the same bits: {changes}"))
     write_atomically(path, json.dumps(here, indent=1) + "\n")
 
 

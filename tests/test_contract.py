@@ -46,7 +46,7 @@ VARIANTS = {
 def all_cases():
     for name in METHODS:
         for hyper in ({}, *VARIANTS.get(name, ())):
-            for case in cases_of(METHODS[name], **hyper):
+            for case in cases_of(METHODS[name], hyper):
                 if not hyper or case.network == "conv" or name != "lwf":
                     yield pytest.param(case, id=f"{name}-{case}".replace(" scenario, ", "-"))
 
@@ -424,7 +424,7 @@ def made(cls):
 
 def run(name, cls, **hyper):
     check = next(check for check in method_checks() if name_of(check) == name)
-    return [examine(check, case).complaint for case in cases_of(made(cls), **hyper)]
+    return [examine(check, case).complaint for case in cases_of(made(cls), hyper)]
 
 
 @pytest.mark.parametrize("check", method_checks(), ids=lambda check: check.__name__)

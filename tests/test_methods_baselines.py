@@ -67,6 +67,10 @@ def test_a_saved_state_goes_on_the_same(name, scenario):
     assert tiny.same(tiny.bits(method), tiny.bits(other))
 
 
+def test_only_the_ceilings_need_old_data():
+    assert {name for name, kind in METHODS.items() if kind.needs_past} == {"joint", "cumulative"}
+
+
 def test_finetune_leaves_heads_alone_that_cannot_compete():
     for scenario, kept in (("task", True), ("class", False)):
         method = learned("finetune", scenario, 1)

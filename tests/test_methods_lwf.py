@@ -248,3 +248,27 @@ def test_it_forgets_less_than_finetune():
         after = method.logits(data.x)[:, :2].log_softmax(-1)
         kept[kind] = (before.exp() * (before - after)).sum(-1).mean().item()
     assert kept[LwF] < 0.5 * kept[Finetune]
+
+
+@pytest.mark.parametrize("scenario", tiny.SCENARIOS)
+def test_distillation_as_published_in_2018_is_a_mean_over_labels_times_t_squared(scenario):
+    """Oracle: the mean over images and labels of -q log p, times T squared, for each softmax; then their mean."""
+    stream = tiny.stream(scenario)
+    fields = {"scope": "seen", "grouping": "zero_padded", "balance": "tasks", "kd_scale_t2": True}
+    method = LwF(tiny.net(norm=False), kd_reduction="mean", **fields)
+    learn(method, stream.task(0), **RECIPE)
+    task = stream.task(1)
+    next(method.learn(task))
+    with torch.no_grad():
+        for weight in method.model.parameters():
+            weight.mul_(1.1)  # away from the teacher
+    batch = tiny.batch(task.train)
+    old = method.old(batch.x)
+    values = []
+    for group in task.old_groups:
+        now = task.rivals[group[0]].nonzero().flatten().tolist()
+        targets = torch.zeros(len(batch.y), len(now), dtype=old.dtype)
+        targets[:, : len(group)] = (old[:, list(group)] / 2).softmax(-1)
+        log_probabilities = (method.model(batch.x)[:, now] / 2).log_softmax(-1)
+        values.append(-(targets * log_probabilities).mean() * 4)
+    torch.testing.assert_close(method.loss(batch, task)["old"], torch.stack(values).mean() / 2)

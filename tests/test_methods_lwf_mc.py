@@ -62,6 +62,10 @@ def test_a_fixed_head_is_as_wide_from_the_first_task_on():
 def test_a_saved_state_goes_on_the_same(fields):
     method, other = learned(2, **fields), LwFMC(tiny.net(seed=4), **fields)
     other.load_state_dict(method.state_dict())
+    other.eval()
+    assert torch.equal(method.logits(tiny.split((0, 3)).x), other.logits(tiny.split((0, 3)).x)), (
+        "what is known too"
+    )
     for one in (method, other):
         torch.manual_seed(3)
         learn(one, tiny.stream("class").task(2))

@@ -259,6 +259,8 @@ def test_half_width_is_where_welch_s_test_turns(values, mean, n):
         ([0.50, 0.50], Published(0.53, 10, 0.0), "close"),  # three points exactly
         ([0.60, 0.601], Published(0.55, 10, 0.001), "above"),
         ([0.50, 0.501], Published(0.55, 10, 0.001), "below"),
+        ([0.50, 0.50], Published(0.532, 10, 0.0), "below"),  # past three points
+        ([0.50, 0.50], Published(0.468, 10, 0.0), "above"),
         ([0.50, 0.501], Published(0.50), "unverifiable"),
         ([0.50, 0.501], Published(0.50, sem=0.01), "unverifiable"),
         ([0.50], Published(0.509, 10, 0.05), "match"),  # one seed of ours: the point alone decides

@@ -197,11 +197,13 @@ def test_a_damaged_result_is_refused(folder, content):
         load(folder)
 
 
-@pytest.mark.parametrize("content", ["a: [", "- 1", "!!python/object/apply:os.system ['true']"])
+@pytest.mark.parametrize("content", ["a: [", "- 1", "a: !!python/object/apply:os.mkdir [CANARY]"])
 def test_damaged_or_malicious_settings_are_refused(folder, content):
-    (folder / "settings.yaml").write_text(content)
+    canary = folder / "canary"
+    (folder / "settings.yaml").write_text(content.replace("CANARY", str(canary)))
     with pytest.raises(StorageError, match=r"settings\.yaml"):
         load(folder)
+    assert not canary.exists()
 
 
 def test_folders_that_are_no_runs_are_told_apart(tmp_path):

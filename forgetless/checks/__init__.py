@@ -4,7 +4,8 @@ from forgetless.checks import check_method
 check_method(Mine)
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from ..data import Scenario, Stream
@@ -31,6 +32,7 @@ __all__ = [
     "summary_of",
 ]
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 FIRST = behaviour.check_learns_every_task  # where this fails, nothing else can be looked at
 
 
@@ -64,7 +66,7 @@ def stream_checks() -> tuple[Callable[[Stream], None], ...]:
     return streams.CHECKS
 
 
-def cases_of(made: type[Method], **hyper: Any) -> list[Case]:
+def cases_of(made: type[Method], hyper: Mapping[str, Any] = NOTHING) -> list[Case]:
     """A method in each of its scenarios on each network that it does not refuse.
 
     Raises:
@@ -73,7 +75,7 @@ def cases_of(made: type[Method], **hyper: Any) -> list[Case]:
     cases, refusals = [], []
     for scenario in made.scenarios:
         for network in NETWORKS:
-            case = Case(made, hyper, cast(Scenario, scenario), network)
+            case = Case(made, dict(hyper), cast(Scenario, scenario), network)
             try:
                 case.fresh()
             except ForgetlessError as error:
@@ -85,10 +87,10 @@ def cases_of(made: type[Method], **hyper: Any) -> list[Case]:
     return cases
 
 
-def examine_method(made: type[Method] | str, **hyper: Any) -> Iterator[Finding[Case]]:
+def examine_method(made: type[Method] | str, hyper: Mapping[str, Any] = NOTHING) -> Iterator[Finding[Case]]:
     """What comes of each check, in each scenario and on each network, one after the other."""
     cls = find_method(made) if isinstance(made, str) else made
-    for case in cases_of(cls, **hyper):
+    for case in cases_of(cls, hyper):
         for check in method_checks():
             finding = examine(check, case)
             yield finding
@@ -103,7 +105,7 @@ def check_method(made: type[Method] | str, **hyper: Any) -> None:
         ContractError: it does not; the text has a sentence for each check that failed.
     """
     cls = find_method(made) if isinstance(made, str) else made
-    _raise(f"The method {cls.name or cls.__name__}", examine_method(cls, **hyper))
+    _raise(f"The method {cls.name or cls.__name__}", examine_method(cls, hyper))
 
 
 def examine_stream(stream: Stream, again: Stream | None = None) -> Iterator[Finding[Stream]]:

@@ -20,7 +20,7 @@ VERBS = {
     "inspect": ("inspect", "FOLDER", "what is wrong with a folder of images, before training"),
     "config": ("config", "METHOD STREAM", "every setting with its meaning, ready for --config"),
     "doctor": ("doctor", "", "torch, device, precision, threads, disk, data found"),
-    "completion": ("completion", "SHELL", "the script that completes commands in bash, zsh or tcsh"),
+    "completion": ("completion", "SHELL", "the script that completes commands in bash or zsh"),
 }
 
 _EXAMPLES = """\

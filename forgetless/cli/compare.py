@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from ..settings.resolve import available_cores
+from ..settings.places import available_cores
 from .asked import Asked, read_compare
 from .run import exit_code, run_cells
 

@@ -9,7 +9,7 @@ from ..settings.names import closest
 from .asked import SWITCHES, command_groups
 from .parser import Command, Group, Word, dataclass_of, parse
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh")
 ABOUT = "Print the script that completes commands in a shell."
 EXAMPLES = (
     "forgetless completion bash > ~/.local/share/bash-completion/completions/forgetless",

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ForgetlessError
-from ..settings.places import runs_folder
-from ..settings.resolve import available_cores
+from ..settings.places import available_cores, runs_folder
 from ..version import __version__
 from .asked import OURS
 from .parser import Command, parse, plain_flags

@@ -6,12 +6,14 @@ Python are refused with the same sentence.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, make_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 from ..errors import SettingsError
 from ..settings.names import closest
 from ..settings.schema import Flag
 from ..settings.types import describe, parts
+
+TEXT = Optional[str]  # noqa: UP045 - tyro checks a default against `str | None` by a library that takes 0.2 s to import
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def dataclass_of(command: Command) -> type[Any]:
 
     fields: list[Any] = []
     for word in command.words:
-        kind: Any = tuple[str, ...] if word.many else str | None
+        kind: Any = tuple[str, ...] if word.many else TEXT
         mark = tyro.conf.arg(metavar=word.name.upper(), help_behavior_hint="")
         default = () if word.many else None
         positional: Any = tyro.conf.Positional
@@ -124,7 +126,7 @@ def _field(flag: Flag, command: Command) -> tuple[str, Any, None]:
         help_behavior_hint=f"(default: {default})" if default else "",
         aliases=[command.short[flag.name]] if flag.name in command.short else None,
     )
-    return flag.name, Annotated[str | None, Doc(flag.help), mark], None
+    return flag.name, Annotated[TEXT, Doc(flag.help), mark], None
 
 
 def lone_words(argv: Sequence[str], switches: Collection[str]) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ..record import runs_below
 from ..settings.places import runs_folder
 from ..settings.schema import Flag
 from .asked import OURS
@@ -31,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
         shown={"output": "report.html"},
     )
     asked = parse(command, argv)
+    from ..record import runs_below
+
     places = [Path(place) for place in asked.get("run", ())] or [runs_folder(asked.get("runs"))]
     paths = sorted({path for place in places for path in runs_below(place)})
     with_result = [path for path in paths if (path / "result.json").is_file()]

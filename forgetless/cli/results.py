@@ -2,9 +2,10 @@
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..record import Run
+if TYPE_CHECKING:
+    from ..record import Run
 
 _SHOWN = {
     "average_accuracy": "average accuracy",
@@ -14,12 +15,12 @@ _SHOWN = {
 }
 
 
-def plain_run(run: Run) -> dict[str, Any]:
+def plain_run(run: "Run") -> dict[str, Any]:
     """What `--json` gives of a run: its result, and where it lies."""
     return {"path": str(run.path)} | run.result
 
 
-def describe_run(run: Run) -> str:
+def describe_run(run: "Run") -> str:
     """The accuracy matrix and the metrics of one run, for people."""
     title = f"{run.method} on {run.stream}, {run.scenario} scenario, seed {run.seed}"
     lines = [title, "", *_matrix(run), ""]
@@ -35,7 +36,7 @@ def describe_run(run: Run) -> str:
     return "\n".join([*lines, f"{'run folder':<30}{run.path}"])
 
 
-def _matrix(run: Run) -> list[str]:
+def _matrix(run: "Run") -> list[str]:
     """The accuracy on each task after each task; by the last rows and columns alone where there are very many."""
     accuracy, most = run.accuracy, 10
     tasks = len(accuracy)

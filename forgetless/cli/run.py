@@ -3,11 +3,14 @@
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..record import Run
 from .asked import Asked, read_run
 from .progress import progress
 from .results import describe_run, plain_run
+
+if TYPE_CHECKING:
+    from ..record import Run
 
 ABOUT = "Teach one stream, task after task, by one method, and test all tasks so far after each."
 EXAMPLES = (
@@ -22,7 +25,7 @@ EXAMPLES = (
 def main(argv: Sequence[str]) -> int:
     """Run, and write what came of it."""
     asked = read_run("run", argv, EXAMPLES, ABOUT)
-    runs = run_cells(asked, jobs=asked.count("jobs") or 1)
+    runs = run_cells(asked, jobs=asked.count("jobs") or 1, alone=True)
     if "json" in asked.switches:
         print(
             json.dumps(plain_run(runs[0]) if len(runs) == 1 else [plain_run(run) for run in runs], indent=1)
@@ -37,12 +40,12 @@ def main(argv: Sequence[str]) -> int:
     return exit_code(runs)
 
 
-def run_cells(asked: Asked, jobs: int) -> list[Run]:
-    """Run every cell that is asked for, in order, `jobs` at once."""
+def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> "list[Run]":
+    """Run every cell that is asked for, in order, `jobs` at once; `alone`: one cell's failure is the command's."""
     cells = asked.cells(jobs)
     fresh = "fresh" in asked.switches
     with progress(len(cells), quiet="quiet" in asked.switches) as listen:
-        if len(cells) == 1:
+        if alone and len(cells) == 1:
             from ..run import run_settings
 
             return [run_settings(cells[0], data=asked.data, runs=asked.runs, fresh=fresh, listen=listen)]
@@ -51,7 +54,7 @@ def run_cells(asked: Asked, jobs: int) -> list[Run]:
         return run_many(cells, jobs=jobs, data=asked.data, runs=asked.runs, fresh=fresh, listen=listen)
 
 
-def exit_code(runs: Sequence[Run]) -> int:
+def exit_code(runs: "Sequence[Run]") -> int:
     """0 where all are finished, 4 where one diverged, 1 otherwise; what is wrong is said on standard error."""
     wrong = [run for run in runs if run.state != "finished"]
     for run in wrong:

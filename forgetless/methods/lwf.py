@@ -56,6 +56,7 @@ class LwF(Method):
     )
     kd_form: Literal["ce", "kl"] = "ce"  # kl: less the teacher's entropy; the same gradient, zero at equality
     kd_scale_t2: bool = False  # multiply kd by T squared, which the paper does not
+    kd_reduction: Literal["sum", "mean"] = "sum"  # of kd over the labels of a softmax; the paper sums (eq. 3)
     # Y_o as the old network answers each augmented image, or as recorded once, without augmentation (figure 3)
     teacher: Literal["online", "recorded"] = "online"
     warmup: NonNegative = 0.0  # epochs of θ_n alone, before all weights (section 3)
@@ -102,7 +103,8 @@ class LwF(Method):
         now, old = group.now(logits), group.old(answers)
         if self.old_loss in ("kd", "ce"):
             heat = self.temperature if self.old_loss == "kd" else 1.0
-            return group.softmaxes * distill(now, old, heat, form=self.kd_form, squared=self.kd_scale_t2)
+            value = distill(now, old, heat, form=self.kd_form, squared=self.kd_scale_t2)
+            return group.softmaxes * (value / now.shape[-1] if self.kd_reduction == "mean" else value)
         return group.softmaxes * DISTANCES[self.old_loss](now, old)
 
     def old_softmaxes(self, task: Task) -> list[Columns]:

@@ -38,9 +38,9 @@ class Snapshot(nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
 
     @torch.no_grad()
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *inputs: Any) -> Any:
         """What the copied module answers."""
-        return self.module(*args, **kwargs)
+        return self.module(*inputs)
 
 
 class BufferDict(nn.Module):

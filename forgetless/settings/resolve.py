@@ -1,6 +1,5 @@
 """From what was asked to what is run: defaults < the stream's own < preset < file < flags, checked as a whole."""
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from .combinations import check_together
 from .defaults import stream_values
 from .fields import MethodFacts, is_file_name, method_facts
 from .names import parse_stream
+from .places import available_cores
 from .presets import find_preset
 from .reading import read_mapping
 from .recipe import Recipe
@@ -69,11 +69,6 @@ def _checked(
     if problems:
         raise SettingsError("\n".join(problems))
     return layers
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _without(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import ast
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from annotated_types import Ge, Gt, Le, Lt
+
 from .. import kinds
 
 _NAMES: dict[str, Any] = {
@@ -134,8 +136,10 @@ def _explain(kind: Any) -> str:
 def _bounds(kind: Any) -> list[tuple[str, str]]:
     """The bounds of a number, (sign, limit), but those that no one would meet."""
     marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
-    signs = (("gt", ">"), ("ge", ">="), ("le", "<="), ("lt", "<"))
-    found = [(sign, getattr(mark, word)) for mark in marks for word, sign in signs if hasattr(mark, word)]
+    signs = ((Gt, "gt", ">"), (Ge, "ge", ">="), (Le, "le", "<="), (Lt, "lt", "<"))
+    found = [
+        (sign, getattr(mark, word)) for mark in marks for made, word, sign in signs if isinstance(mark, made)
+    ]
     return [(sign, f"{limit:g}") for sign, limit in found if limit < 2**31]
 
 
