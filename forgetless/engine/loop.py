@@ -185,7 +185,9 @@ class _Draws:
         data = self.fit.data
         rows = self.order[place * self.size : (place + 1) * self.size]
         inputs = data.inputs(rows, self.augment if self.fit.augment else None)
-        return Batch(inputs, data.y[rows], rows, torch.full((), step / steps, device=data.y.device))
+        return Batch(
+            inputs, data.y.index_select(0, rows), rows, torch.full((), step / steps, device=data.y.device)
+        )
 
 
 class _Losses:
