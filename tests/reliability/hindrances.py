@@ -126,3 +126,15 @@ def deadly_first_cell() -> None:
         return attempt(settings, *rest)
 
     sweep._attempt = attempted
+
+
+def killed_while_emptying() -> None:
+    """`--fresh` is killed when it has removed one file of the old run."""
+    unlink = pathlib.Path.unlink
+
+    def unlinked(path: pathlib.Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        if not path.name.startswith("lock"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    pathlib.Path.unlink = unlinked  # type: ignore[method-assign]
