@@ -35,9 +35,8 @@ def random_crop(x: Tensor, padding: int, generator: torch.Generator) -> Tensor:
     """Each image at its own random offset within a border of zeros. (B, H, W, K) -> (B, H, W, K)"""
     size, height, width, channels = x.shape
     padded = torch.nn.functional.pad(x, (0, 0, padding, padding, padding, padding))
-    down, right = torch.randint(0, 2 * padding + 1, (2, size), generator=generator).to(
-        x.device
-    )  # (B,) each: the offset of the window in the padded image
+    offsets = torch.randint(0, 2 * padding + 1, (2, size), generator=generator)
+    down, right = offsets.to(x.device, non_blocking=True)  # (B,) each: of the window in the padded image
     high, wide = height + 2 * padding, width + 2 * padding
     # every run of `width` pixels anywhere in the padded images, as a row: a window is `height` of these
     runs = padded.as_strided((size * high * wide - width + 1, width * channels), (channels, 1))
@@ -48,7 +47,7 @@ def random_crop(x: Tensor, padding: int, generator: torch.Generator) -> Tensor:
 
 def random_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Each image mirrored left-right with probability one half. (B, H, W, K) -> (B, H, W, K)"""
-    coin = torch.rand(len(x), generator=generator).to(x.device) < 0.5
+    coin = torch.rand(len(x), generator=generator).to(x.device, non_blocking=True) < 0.5
     rows = torch.arange(len(x), device=x.device) + len(x) * coin
     return torch.cat([x, x.flip(2)]).index_select(0, rows)
 
