@@ -64,6 +64,8 @@ class Cell:
         prepare_process(self.plan)
         with self.clock.during("data"):
             self.stream = build_stream(self.settings, data)
+        for text in self.stream.notes:
+            self.listen(Note(self.folder.name, text))
         with seeded(self.settings.seed, "model"):
             model = build_model(self.settings.model, self.stream.input_shape, hidden=self.settings.hidden)
         self.method = make_method(self.settings, model).to(self.plan.device)

@@ -161,6 +161,9 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _empty(folder: Path) -> None:
     with explained(folder, "empty"):
+        (folder / "result.json").unlink(
+            missing_ok=True
+        )  # first: half a folder must not pass for a finished run
         for path in folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)

@@ -166,12 +166,16 @@ class _Pool:
 def _work(pipe: Any, options: dict[str, Any]) -> None:
     """The life of a worker: take a cell, run it, say how it went."""
     os.setpgid(0, 0)
+    alone = False
 
     def tell(event: Event) -> None:
+        nonlocal alone
         try:
             pipe.send(event)
         except OSError:  # whoever started us is gone: stop where the run can go on later
-            os.kill(os.getpid(), signal.SIGTERM)
+            if not alone:  # a second signal would end the run at once
+                os.kill(os.getpid(), signal.SIGTERM)
+            alone = True
 
     while True:
         try:
@@ -182,4 +186,6 @@ def _work(pipe: Any, options: dict[str, Any]) -> None:
             failure = _attempt(cell, options, tell)
         except InterruptedRun as error:
             failure = error
+        if alone:
+            return
         pipe.send(failure)

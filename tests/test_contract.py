@@ -24,7 +24,7 @@ from forgetless.checks import (
 )
 from forgetless.data import Split, build_stream
 from forgetless.methods import METHODS, Fit, Method
-from forgetless.models import Snapshot
+from forgetless.models import Head, Snapshot
 from forgetless.ops import cross_entropy, distill
 from forgetless.settings.catalog import STREAMS
 from forgetless.settings.fields import method_names
@@ -377,7 +377,38 @@ class NotTheShape(Plain):
         return self.model(x)[:, -2:]
 
 
+class MovingHead(Head):
+    """A head whose old rows move when it grows."""
+
+    def grow(self, size):
+        with torch.no_grad():
+            for block in self.blocks:
+                block.weight.mul_(1.01)
+        return super().grow(size)
+
+
+class MovesOldRows(Plain):
+    def setup(self):
+        super().setup()
+        self.model.head.__class__ = MovingHead
+
+
+class RoundsToNothing(Plain):
+    """Eight bits of bf16 do not hold a small difference beside a large number."""
+
+    def old(self, logits, answers, batch):
+        small = (self.model.features(batch.x).sum(1).tanh() + 1024.0) - 1024.0
+        return super().old(logits, answers, batch) + 1e-3 * small.abs().log().square().mean()
+
+
+class Successor(METHODS["finetune"]):
+    """Built on a registered method."""
+
+
 FAULTS = {
+    MovesOldRows: "old answers survive growth",
+    RoundsToNothing: "finite in bf16",
+    Successor: "is final",
     Rewrapped: "every term moves a weight",
     DetachedAttention: "every term moves a weight",
     GradientOnlyToTheTeacher: "every term moves a weight",
@@ -430,6 +461,17 @@ def run(name, cls, **hyper):
 @pytest.mark.parametrize("check", method_checks(), ids=lambda check: check.__name__)
 def test_what_has_no_fault_passes(check):
     assert run(name_of(check), Plain) == [None, None]
+
+
+def test_every_check_has_a_fault_that_it_catches():
+    assert set(FAULTS.values()) == {name_of(check) for check in method_checks()}
+
+
+def test_checks_leave_threads_and_generators_as_they_were():
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    run("same seed same bits", Plain)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda cls: cls.__name__)

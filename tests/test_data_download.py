@@ -195,9 +195,20 @@ def test_a_redirect_leads_to_web_addresses_only(server, tmp_path, place):
         request.end_headers()
 
     server.answers["/a"] = redirect
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"which is no web address|is not allowed|/a: "):
         get(server, tmp_path / "file", "a")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_redirect_to_ftp_is_refused_by_name(server, tmp_path):
+    def redirect(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", "ftp://127.0.0.1/x")
+        request.end_headers()
+
+    server.answers["/a"] = redirect
+    with pytest.raises(DataError, match=r"it leads to ftp://127\.0\.0\.1/x, which is no web address"):
+        get(server, tmp_path / "file", "a")
 
 
 def test_a_redirect_to_a_web_address_is_followed(server, tmp_path):

@@ -70,6 +70,18 @@ def test_an_array_of_objects_or_of_another_length_is_refused():
         )
 
 
+def test_an_array_of_other_numbers_is_refused():
+    content = batch_pickle(np.zeros((1, 3072), np.uint8), b"labels", [0])
+    for other in (b"i1", b"f4", b"|O"):
+        with pytest.raises(DataError, match="in place of bytes"):
+            read_pickle(content.replace(b"U\x02u1", b"U\x02" + other), "train")
+
+
+def test_the_refusal_says_what_was_asked_for():
+    with pytest.raises(DataError, match=r"it asks for os\.system"):
+        read_pickle(b"cos\nsystem\n(U\x04truetR.", "train")
+
+
 def test_a_stand_in_cannot_be_altered_by_one_pickle_for_the_next():
     with pytest.raises(DataError):
         read_pickle(b"cnumpy.core.multiarray\n_reconstruct\nN}U\x08__code__K\x01s\x86b.", "train")

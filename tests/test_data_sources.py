@@ -16,6 +16,7 @@ from forgetless.data.cache import data_root as resolve_root
 from forgetless.data.digest import digest_of
 from forgetless.data.idx import read_idx
 from forgetless.data.published import PUBLISHED, File
+from forgetless.data.unpack import gunzip
 from forgetless.errors import DataError, SettingsError, StorageError
 from forgetless.settings.catalog import STREAMS
 from forgetless.settings.settings import Settings
@@ -90,6 +91,19 @@ def test_digits_are_split_the_same_way_in_each_class():
     train, test = source.train_y.bincount(), source.test_y.bincount()
     assert ((train + test) // 4 == test).all()
     assert source.fingerprint == "4bc80021bfe53edfdaed0f45882077773f2028f70f384cb1fef81bc2853919e5"
+
+
+def test_digits_that_are_missing_or_altered_are_refused(tmp_path, monkeypatch):
+    from importlib.machinery import ModuleSpec
+
+    spec = ModuleSpec("sklearn", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    with pytest.raises(DataError, match=rf"there is no {tmp_path}.*Install scikit-learn"):
+        load_source("digits")
+    (tmp_path / "datasets" / "data").mkdir(parents=True)
+    (tmp_path / "datasets" / "data" / "digits.csv.gz").write_bytes(gzip.compress(b"1," * 64 + b"1\n"))
+    with pytest.raises(DataError, match="is not the file that scikit-learn comes with"):
+        load_source("digits")
 
 
 def test_an_unknown_set_is_refused_with_the_names_there_are():
@@ -177,6 +191,18 @@ def test_a_damaged_gz_is_named(small_mnist):
         with pytest.raises(DataError, match=told) as caught:
             load_source("mnist", small_mnist)
         assert str(packed) in str(caught.value)
+
+
+def test_a_gz_that_is_a_bomb_does_not_fill_the_memory(tmp_path):
+    import tracemalloc
+
+    (tmp_path / "x.gz").write_bytes(gzip.compress(bytes(1 << 26)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="another x than was published"):
+        gunzip(tmp_path / "x.gz", File("x", 1000, "0" * 64))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 22
 
 
 def test_a_missing_set_is_described_so_that_it_can_be_put_there_by_hand(small_mnist):

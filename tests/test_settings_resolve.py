@@ -134,6 +134,8 @@ def test_a_method_that_needs_the_task_is_refused_where_it_is_hidden(mine):
     assert "--scenario task" in words
     assert "finetune" in words
     assert resolve(str(mine), "split-mnist", {"scenario": "task"}).method == "mine"
+    mine.write_text(MINE.replace('    scenarios = ("task",)\n', ""))  # needs_task alone says it too
+    assert "Use --scenario task, or" in sentence(str(mine), "split-mnist", {"scenario": "domain"})
 
 
 def test_all_errors_of_a_file_and_of_the_flags_at_once(tmp_path):

@@ -70,11 +70,16 @@ def examine(check: Callable[[Subject], None], subject: Subject) -> Finding[Subje
 
 @contextmanager
 def ambient_kept() -> Iterator[None]:
-    """Inside, the ambient generators may be used; afterwards they are as they were."""
-    kept = ambient()
+    """Inside, the ambient generators may be used; afterwards they are as they were.
+
+    On one thread: what is checked is small, and several threads would spend their time waiting for each other.
+    """
+    kept, threads = ambient(), torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         torch.set_rng_state(kept["torch"])
         np.random.set_state(kept["numpy"])
         random.setstate(kept["random"])

@@ -27,7 +27,6 @@ PACKAGES = (
     "tyro",
     "pydantic",
     "rich",
-    "matplotlib",
 )
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..events import Event, Listener, Note, RunEnded, RunStarted, Stepped, TaskScored, silent
 
@@ -24,8 +24,8 @@ class _Tally:
     done: float = 0.0
     task: int = 0
     first: float = 0.0  # of `done`, when this process took it up
-    started: float = field(default_factory=time.monotonic)
-    spoke: float = field(default_factory=time.monotonic)
+    started: float = 0.0  # when that was
+    spoke: float = 0.0  # when a line was last written
 
     def left(self) -> float | None:
         """Seconds until the end, once enough has been done to tell."""
@@ -68,9 +68,10 @@ class Plain:
         match event:
             case RunStarted():
                 tally.tasks, tally.done = event.tasks, event.first / event.tasks
-                tally.first, tally.started = tally.done, time.monotonic()
-                how = f"goes on after task {event.first} of" if event.resumed else "begins,"
-                return f"{event.run}: {how} {event.tasks} tasks"
+                tally.first, tally.started, tally.spoke = tally.done, time.monotonic(), time.monotonic()
+                if event.resumed:
+                    return f"{event.run}: goes on, {event.first} of {event.tasks} tasks learned"
+                return f"{event.run}: begins, {event.tasks} tasks"
             case Stepped():
                 tally.done, tally.task = event.done, event.task
                 if time.monotonic() - tally.spoke < EVERY:

@@ -30,7 +30,6 @@ def decode(content: bytes, side: int, grey: bool) -> np.ndarray:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-                opened.load()
                 image = _plain(ImageOps.exif_transpose(opened), "L" if grey else "RGB")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Unreadable("has more pixels than can safely be unpacked") from error

@@ -105,7 +105,7 @@ FILES = ("manifest.json", "facts.json", "tensors.safetensors")
 def pack(checkpoint: Checkpoint) -> dict[str, bytes]:
     """The files of a generation, by name; the manifest is written last."""
     tensors, facts = checkpoint.tensors, checkpoint.facts
-    strides = {name: list(t.stride()) for name, t in tensors.items() if not t.is_contiguous()}
+    strides = {name: list(t.stride()) for name, t in tensors.items() if t.stride() != _row_by_row(t)}
     rows = {name: t.contiguous() for name, t in tensors.items()}
     content = {
         "tensors.safetensors": save(rows),
@@ -133,6 +133,13 @@ def unpack(content: Mapping[str, bytes]) -> Checkpoint:
         laid = torch.empty_strided(tensors[name].shape, strides, dtype=tensors[name].dtype)
         tensors[name] = laid.copy_(tensors[name])
     return Checkpoint(tensors, facts["facts"])
+
+
+def _row_by_row(tensor: Tensor) -> tuple[int, ...]:
+    """The strides that a file brings back. Where a side is 1 others may be contiguous too, and a kernel is chosen
+    by them.
+    """
+    return torch.empty(tensor.shape, device="meta").stride()
 
 
 def _manifest(files: Any) -> bytes:

@@ -28,6 +28,8 @@ def select(method: Method, fit: Fit) -> list[nn.Parameter]:
         raise SettingsError(
             f"The Fit {fit.name!r} of {type(method).__name__} names nothing that can be trained."
         )
+    for copy in snapshots(method):
+        copy.eval()  # also where the Fit names a part of one
     for weight in chosen.values():
         weight.requires_grad_(True)
     return list(chosen.values())

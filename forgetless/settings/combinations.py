@@ -33,18 +33,22 @@ def _scenario_problem(scenario: str, facts: MethodFacts, entry: StreamEntry, str
     offered = entry.scenarios
     if scenario not in offered:
         return f"{stream} has no {scenario} scenario; it has {' and '.join(offered)}."
-    if scenario in facts.scenarios and not (facts.needs_task and scenario != "task"):
+    defined = _defined(facts)
+    if scenario in defined:
         return ""
-    others = [other for other in method_names() if scenario in method_facts(other).scenarios]
+    others = [other for other in method_names() if scenario in _defined(method_facts(other))]
     why = "must be told the task at test time, which the" if facts.needs_task else "is not defined in the"
     hides = " scenario hides" if facts.needs_task else " scenario"
-    elsewhere = [place for place in facts.scenarios if place in offered]
+    elsewhere = [place for place in defined if place in offered]
     use = (
-        f"Use --scenario {' or '.join(elsewhere)}"
-        if elsewhere
-        else f"It is defined in: {', '.join(facts.scenarios)}"
+        f"Use --scenario {' or '.join(elsewhere)}" if elsewhere else f"It is defined in: {', '.join(defined)}"
     )
     return f"{facts.name} {why} {scenario}{hides}. {use}, or a method that is defined there: {', '.join(others)}."
+
+
+def _defined(facts: MethodFacts) -> tuple[str, ...]:
+    """The scenarios in which a method is defined; one that must be told the task has no other."""
+    return tuple(place for place in facts.scenarios if place == "task" or not facts.needs_task)
 
 
 def _share_problem(scenario: str, entry: StreamEntry, stream: str) -> str:

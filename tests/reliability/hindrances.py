@@ -4,16 +4,19 @@ import errno
 import os
 import pathlib
 import random
+import signal
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import torch
 
-from forgetless import cell
+from forgetless import cell, sweep
 from forgetless.methods.lwf import LwF
+from forgetless.settings.settings import Settings
 
 
 class Disk:
@@ -105,3 +108,33 @@ def _after_reseeding(original: Callable[..., Any]) -> Callable[..., Any]:
 def infinite_old_term() -> None:
     """LwF's loss of old answers is infinite."""
     LwF.preserve = lambda self, group, logits, answers: logits.sum() * torch.inf  # type: ignore[method-assign]
+
+
+def forked_workers() -> None:
+    """Workers of a sweep begin as copies of this process: seconds sooner than as new ones."""
+    sweep.get_context = lambda _: get_context("fork")
+
+
+def deadly_first_cell() -> None:
+    """Whoever runs the cell of seed 0 is killed, as for want of memory."""
+    forked_workers()
+    attempt = sweep._attempt
+
+    def attempted(settings: Settings, *rest: Any) -> Any:
+        if settings.seed == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return attempt(settings, *rest)
+
+    sweep._attempt = attempted
+
+
+def killed_while_emptying() -> None:
+    """`--fresh` is killed when it has removed one file of the old run."""
+    unlink = pathlib.Path.unlink
+
+    def unlinked(path: pathlib.Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        if not path.name.startswith("lock"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    pathlib.Path.unlink = unlinked  # type: ignore[method-assign]

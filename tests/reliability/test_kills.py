@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from hindrances import killed_while_emptying
 
 from benchmarks.kills import Round, job_for
 from benchmarks.trials import AUGMENTED, METHODS, Child, Job, Stall, fingerprint, shaky_settings
@@ -79,6 +80,21 @@ def test_a_kill_between_the_last_result_and_the_removal_of_checkpoints_costs_not
     again = start(work).join()
     assert again.code == 0
     assert [event["state"] for event in again.events if event["kind"] == "RunEnded"] == ["reused"]
+
+
+def test_half_an_emptied_folder_does_not_pass_for_a_finished_run(
+    lwf: Settings,
+    job: Callable[..., Job],
+    start: Callable[[Job], Child],
+    reference: Callable[[Settings], dict[str, Any]],
+) -> None:
+    work = job(lwf)
+    assert start(work).join().code == 0
+    assert start(replace(work, fresh=True, prepare=killed_while_emptying)).join().code == -9
+    again = start(work).join()
+    assert again.code == 0
+    assert [event["state"] for event in again.events if event["kind"] == "RunEnded"] == ["finished"]
+    assert fingerprint(work.runs / lwf.folder) == reference(lwf)
 
 
 def test_a_round_of_the_command_at_random_moments(tmp_path: Path) -> None:
