@@ -81,7 +81,8 @@ def prepare_process(plan: Plan) -> None:
     # Late in training, moments and softmax gradients are full of denormal numbers, each a slow path of the
     # processor: flushing them saves a tenth to a quarter of a step. Threads inherit the flag when they start.
     torch.set_flush_denormal(not plan.deterministic)
-    torch.use_deterministic_algorithms(plan.deterministic)
+    if plan.deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(plan.deterministic)  # imports torch's compiler: a second and more
 
 
 def describe_machine(plan: Plan) -> dict[str, str | int | bool]:

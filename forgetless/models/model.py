@@ -10,6 +10,16 @@ from torch import Tensor, nn
 from ..errors import DataError
 
 
+class _Rows(nn.Linear):
+    """A linear layer for which nothing is drawn when it is made. (B, D) -> (B, C)
+
+    The usual way, over torch's meta device, imports a library for symbolic mathematics: half a second.
+    """
+
+    def reset_parameters(self) -> None:
+        """Leave the weights to whoever asked for the rows."""
+
+
 class Head(nn.Module):
     """One linear block for each growth; the scores are theirs side by side. (B, D) -> (B, C)
 
@@ -52,7 +62,7 @@ class Head(nn.Module):
 
     def _block(self, labels: int) -> nn.Linear:
         """Rows for so many labels, with nothing drawn for them yet; on the CPU, so that all devices draw the same."""
-        return nn.Linear(self.width, labels, device="meta").to_empty(device="cpu")
+        return _Rows(self.width, labels)
 
     def facing(self, labels: Iterable[int]) -> list[nn.Module]:
         """The blocks that score any of these labels."""
