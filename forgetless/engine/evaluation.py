@@ -1,5 +1,7 @@
 """Test-time: what a method answers on every test so far. Measured after every task, every cell, always."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor
 
 from ..data import Stream
 from ..methods import Method
+from ..models import folded
 from .plan import Plan
 
 BATCH = {"cpu": 128}  # on a CPU larger batches leave the cache
@@ -30,25 +33,40 @@ def evaluate(method: Method, stream: Stream, after: int, plan: Plan) -> list[Ans
     scenario all tasks have the same labels, and nothing is told.
     """
     method.eval()
-    size = BATCH.get(plan.device.type, ACCELERATOR_BATCH)
-    results = []
-    for index in range(after + 1):
-        task = stream.task(index, plan.device)
-        told = task if stream.scenario == "task" else None
-        own, seen = (
-            torch.tensor(labels, device=plan.device) for labels in (task.classes, stream.layouts[after].seen)
-        )
-        aware: list[Tensor] = []
-        agnostic: list[Tensor] = []
-        for x, _ in stream.tests[index].to(plan.device).batches(size):
-            with plan.computing():
-                scores = method.logits(x, told)
-            if stream.scenario != "domain":
-                aware.append(_best(scores, own))
-            if stream.scenario != "task":
-                agnostic.append(_best(scores, seen))
-        results.append(Answers(_joined(aware), _joined(agnostic)))
-    return results
+    with _folded(method, plan):
+        return [_answers(method, stream, index, after, plan) for index in range(after + 1)]
+
+
+@contextmanager
+def _folded(method: Method, plan: Plan) -> Iterator[None]:
+    """Inside: the method asks a copy of its network whose batch normalisation is folded into the convolutions.
+
+    The answers are the same but for rounding, a fifth quicker in fp32; where they must be exact it asks its own.
+    """
+    own = method.model
+    method.model = own if plan.deterministic else folded(own)
+    try:
+        yield
+    finally:
+        method.model = own
+
+
+def _answers(method: Method, stream: Stream, index: int, after: int, plan: Plan) -> Answers:
+    task = stream.task(index, plan.device)
+    told = task if stream.scenario == "task" else None
+    own, seen = (
+        torch.tensor(labels, device=plan.device) for labels in (task.classes, stream.layouts[after].seen)
+    )
+    aware: list[Tensor] = []
+    agnostic: list[Tensor] = []
+    for x, _ in stream.tests[index].to(plan.device).batches(BATCH.get(plan.device.type, ACCELERATOR_BATCH)):
+        with plan.computing():
+            scores = method.logits(x, told)
+        if stream.scenario != "domain":
+            aware.append(_best(scores, own))
+        if stream.scenario != "task":
+            agnostic.append(_best(scores, seen))
+    return Answers(_joined(aware), _joined(agnostic))
 
 
 def _best(scores: Tensor, labels: Tensor) -> Tensor:

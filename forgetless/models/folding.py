@@ -20,6 +20,8 @@ def folded(module: AnyModule) -> AnyModule:
     copy = deepcopy(module).eval().requires_grad_(False)
     for parent in list(copy.modules()):
         for name, part in list(parent.named_children()):
-            if isinstance(part, ConvNorm):
+            if (
+                isinstance(part, ConvNorm) and type(part.conv) is nn.Conv2d
+            ):  # not one whose weights are computed
                 setattr(parent, name, fuse_conv_bn_eval(part.conv, part.norm).requires_grad_(False))
     return copy
