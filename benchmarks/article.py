@@ -57,7 +57,7 @@ def compare(options: argparse.Namespace) -> None:
             flush=True,
         )
     rows: list[Figures] = [
-        {"side": side}
+        {"side": side, "precision": rounds[0][side]["precision"]}
         | {key: middle(rounds, side, key) for key in (*PHASES, "total", "cpu")}
         | average(rounds, side)
         for side in ("article", "forgetless")
@@ -123,12 +123,10 @@ def forgetless(options: argparse.Namespace) -> Figures:
         cpu, wall = time.process_time(), time.perf_counter()
         run = run_settings(settings, data=options.data, runs=Path(folder))
         total, spent = time.perf_counter() - wall, time.process_time() - cpu
+        precision = run.environment["precision"]
     figures: Figures = {key: run.seconds.get(key, 0.0) for key in PHASES} | {"total": total, "cpu": spent}
-    rows = run.accuracy.tolist()
-    return figures | {
-        "precision": run.environment.get("precision"),
-        "accuracy": [r[: i + 1] for i, r in enumerate(rows)],
-    }
+    rows = [row[: i + 1] for i, row in enumerate(run.accuracy.tolist())]
+    return figures | {"precision": precision, "accuracy": rows}
 
 
 if __name__ == "__main__":
