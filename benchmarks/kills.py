@@ -23,6 +23,8 @@ from typing import Any
 
 import torch
 
+from forgetless.engine import choose_plan, describe_machine
+
 from .trials import AUGMENTED, METHODS, Child, Job, Outcome, Stall, fingerprint, shaky_settings
 
 RESULTS = Path(__file__).parent / "results" / "kills.json"
@@ -149,7 +151,9 @@ def _facts() -> dict[str, Any]:
     """What the results hold for: the product's files as committed, whatever else was committed since."""
     git = ["git", "-C", str(Path(__file__).parent.parent), "rev-parse", "HEAD:forgetless"]
     tree = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    return {"tree_of_forgetless": tree, "python": sys.version.split()[0], "torch": torch.__version__}
+    return {"tree_of_forgetless": tree, "python": sys.version.split()[0], "torch": torch.__version__} | {
+        "device": str(describe_machine(choose_plan("fp32", 1, "mlp"))["device_name"])
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -160,7 +164,8 @@ def run_round(name: str, round_: Round, times: int, path: Path) -> bool:
     """Make the trials of a round that the results do not have yet; whether all are identical."""
     kept = _read(path)
     old = kept.get(name, {})
-    facts = _facts()
+    facts, settings = _facts(), round_.job.settings
+    assert not isinstance(settings, tuple)
     same = all(old.get(key) == value for key, value in facts.items())
     trials = [Trial(**each) for each in old.get("each", [])] if same else []
     if len(trials) < times:
@@ -171,7 +176,13 @@ def run_round(name: str, round_: Round, times: int, path: Path) -> bool:
         print(
             f"{name}: trial {seed}, {len(last.kills)} kills, {last.differs or 'identical'}", file=sys.stderr
         )
-        kept[name] = {**facts, "when": time.strftime("%Y-%m-%d"), **summary(trials)}
+        command = f"python -m benchmarks.kills --method {settings.method} --stream {settings.stream}"
+        kept[name] = {
+            "command": f"{command} --times {times}",
+            **facts,
+            "when": time.strftime("%Y-%m-%d"),
+            **summary(trials),
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(kept, indent=1) + "\n")
     return all(trial.identical for trial in trials)
