@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_source
+from factories import make_source
 from hypothesis import given
 from hypothesis import settings as examine
 from hypothesis import strategies as st

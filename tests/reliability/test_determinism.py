@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from conftest import folder_of  # of this folder
+from factories import folder_of  # of this folder
 from hindrances import reseeding
 
 from benchmarks.trials import Job, Outcome, fingerprint, shaky_settings

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import folder_of  # of this folder
+from factories import folder_of  # of this folder
 from hindrances import Disk, full_disk
 
 from benchmarks.trials import AUGMENTED, Child, Job, Outcome, Stall, fingerprint, shaky_settings

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from conftest import folder_of  # of this folder
+from factories import folder_of  # of this folder
 from hindrances import infinite_old_term
 
 from benchmarks.trials import Job, Outcome, shaky_settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import folder_of  # of this folder
+from factories import folder_of  # of this folder
 from hindrances import deadly_first_cell, forked_workers
 
 from benchmarks.trials import Child, Job, Stall, fingerprint
