@@ -63,9 +63,3 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[st
 def lwf() -> Settings:
     """LwF with a warm-up, on a net with dropout and batch statistics: two Fits a task."""
     return shaky_settings("lwf")
-
-
-def folder_of(job: Job) -> Path:
-    """The run folder of a job."""
-    assert isinstance(job.settings, Settings)
-    return job.runs / job.settings.folder

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from factories import folder_of  # of this folder
+from places import folder_of
 
 from benchmarks.trials import Child, Job, Outcome, Stall, fingerprint, shaky_settings
 from forgetless.engine.checkpoint import FILES, Checkpoints

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from factories import folder_of  # of this folder
 from hindrances import reseeding
+from places import folder_of
 
 from benchmarks.trials import Job, Outcome, fingerprint, shaky_settings
 from forgetless.settings.settings import Settings

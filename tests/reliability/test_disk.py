@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from factories import folder_of  # of this folder
 from hindrances import Disk, full_disk
+from places import folder_of
 
 from benchmarks.trials import AUGMENTED, Child, Job, Outcome, Stall, fingerprint, shaky_settings
 from forgetless.engine import Checkpoint, Checkpoints

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from factories import folder_of  # of this folder
 from hindrances import infinite_old_term
+from places import folder_of
 
 from benchmarks.trials import Job, Outcome, shaky_settings
 from forgetless.settings.recipe import Recipe

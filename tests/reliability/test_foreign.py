@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import folder_of  # of this folder
+from places import folder_of
 
 from benchmarks.trials import Child, Job, Outcome, Stall, fingerprint, shaky_settings
 from forgetless import record

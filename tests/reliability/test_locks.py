@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from factories import folder_of  # of this folder
+from places import folder_of
 
 from benchmarks.trials import Child, Job, Stall, fingerprint, shaky_settings
 from forgetless.settings.settings import Settings

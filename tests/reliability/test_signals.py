@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import folder_of  # of this folder
 from hindrances import deadly_first_cell, forked_workers
+from places import folder_of
 
 from benchmarks.trials import Child, Job, Stall, fingerprint
 from forgetless.settings.recipe import Recipe
