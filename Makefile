@@ -1,7 +1,7 @@
 # A few verbs, each one line. PYTHON is the interpreter of the environment: `make setup` makes one in .venv.
 PYTHON ?= .venv/bin/python
 
-.PHONY: setup check test reliability bench bench-table
+.PHONY: setup check test bench bench-table
 
 setup:
 	python3 -m venv .venv && .venv/bin/python -m pip install -q -c constraints.txt -e '.[test,check]'
