@@ -497,9 +497,12 @@ def test_stopped_after_every_single_step_it_ends_with_the_same_bits():
     for stop in range(len(steps)):
         progress = stopped_after(these, Progress(dict(start)), stop + 1)
         assert len(progress.finished) == (stop >= 3)
-        resumed = these.fresh(seed=9)
-        Engine(RECIPE, SEED, PLAN).learn(resumed, these.task(1), progress, ignore)
+        resumed, rest = these.fresh(seed=9), []
+        Engine(RECIPE, SEED, PLAN).learn(resumed, these.task(1), progress, rest.append)
         assert hash_of_tensors(capture(resumed)) == end, f"stopped after step {stop + 1}"
+        assert [step.terms for step in rest] == [step.terms for step in steps[stop + 1 :]], (
+            "the log's means too"
+        )
 
 
 def test_stopped_again_and_again_it_ends_with_the_same_bits():

@@ -31,6 +31,7 @@ class Moment:
     optimizer: State
     augment: Tensor  # state of the augmentation's generator
     ambient: Tensor  # state of torch's global generator: dropout's
+    losses: Tensor  # sums of the loss terms since the last line of the log, (K,); empty just after one
 
 
 @dataclass
@@ -121,6 +122,7 @@ class Engine:
                 restore(method, now.method)
                 restore_optimizer(optimizer, now.optimizer)
                 draws.go_to(now)
+                losses.go_to(now)
             for step in range(now.step if now else 0, steps):
                 lr = optimizer.param_groups[0]["lr"] = rate(recipe, step, steps)
                 batch = draws.batch(step, steps)
@@ -145,6 +147,7 @@ class Engine:
                         capture_optimizer(optimizer),
                         draws.state(),
                         torch.get_rng_state(),
+                        losses.state(),
                     )
 
                 watch(Step(fit.name, done, steps, draws.epoch, lr, means, moment))
@@ -208,12 +211,22 @@ class _Losses:
         if self.every_step and not math.isfinite(total.item()):
             self._raise({name: value.item() for name, value in terms.items()}, step, step)
         each = torch.stack([value.detach() for value in values])
-        if self.sums is None:
-            self.names, self.first, self.sums = tuple(terms), step, each
-        else:
-            self.sums = self.sums + each
+        self.names = tuple(terms)
+        self.sums = each if self.sums is None else self.sums.to(each.device) + each
+        if not self.count:
+            self.first = step
         self.count += 1
         return total
+
+    def state(self) -> Tensor:
+        """What is summed up, on the CPU."""
+        return torch.empty(0) if self.sums is None else self.sums.to("cpu", copy=True)
+
+    def go_to(self, moment: Moment) -> None:
+        """Sum up from there on."""
+        self.count = moment.step % LOG_EVERY
+        self.first = moment.step - self.count
+        self.sums = moment.losses if len(moment.losses) else None
 
     def read(self) -> dict[str, float]:
         """Means since the last reading; the one place where an accelerator is waited for."""

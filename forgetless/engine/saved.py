@@ -45,7 +45,11 @@ class Saved:
             tensors |= _put(f"finished/{number}", state)
         if now is not None:
             tensors |= _put("now", now.method) | _put("optimizer", now.optimizer)
-            tensors |= {"generator/augment": now.augment, "generator/ambient": now.ambient}
+            tensors |= {
+                "generator/augment": now.augment,
+                "generator/ambient": now.ambient,
+                "losses": now.losses,
+            }
         for kind, labels in (("aware", self.aware), ("agnostic", self.agnostic)):
             for (i, j), value in labels.items():
                 tensors[f"{kind}/{i}/{j}"] = torch.from_numpy(value.astype(np.int32))
@@ -71,6 +75,7 @@ class Saved:
                 _take("optimizer", tensors),
                 generators["augment"],
                 generators["ambient"],
+                tensors["losses"],
             )
         finished = [_take(f"finished/{number}", tensors) for number in range(facts["finished"])]
         return cls(
