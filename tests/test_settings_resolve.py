@@ -81,6 +81,12 @@ def test_later_layers_have_the_last_word(tmp_path):
 
 def test_steps_and_epochs_replace_each_other(tmp_path):
     assert resolve("finetune", "split-mnist", {}, preset="vandeven").recipe.steps == 2000
+    assert resolve("finetune", "split-mnist", {}, preset="vandeven").class_order == "seeded", (
+        "drawn by the seed"
+    )
+    assert resolve("finetune", "permuted-mnist", {}, preset="vandeven").class_order == "natural", (
+        "none to choose"
+    )
     later = resolve("finetune", "split-mnist", {"epochs": 3}, preset="vandeven").recipe
     assert (later.epochs, later.steps) == (3.0, None)
     both = resolve("finetune", "split-mnist", {"epochs": 3, "steps": 5}).recipe

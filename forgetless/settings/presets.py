@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import SettingsError
+from .catalog import StreamEntry
 from .names import closest
 
 _GREY = ("mnist", "fashion-mnist")  # images of 28 x 28, to which a paper's padding and normalisation apply
@@ -18,11 +19,13 @@ class Preset:
     shared: dict[str, Any] = field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)  # a method's own, and its training
     images: dict[str, Any] = field(default_factory=dict)  # for images of 28 x 28
+    split: dict[str, Any] = field(default_factory=dict)  # for streams that share classes out over their tasks
 
-    def values(self, method: str, source: str) -> dict[str, Any]:
-        """The settings for one method on data of one source."""
-        images = self.images if source in _GREY else {}
-        return self.shared | images | self.methods.get(method, {})
+    def values(self, method: str, entry: StreamEntry) -> dict[str, Any]:
+        """The settings for one method on one stream."""
+        images = self.images if entry.source in _GREY else {}
+        split = self.split if entry.kind in ("split", "folder") else {}
+        return self.shared | images | split | self.methods.get(method, {})
 
 
 _MLP = {"model": "mlp", "hidden": (400, 400)}
@@ -47,11 +50,13 @@ PRESETS: dict[str, Preset] = {
         images={"padding": 2, "mean": (0.1,), "std": (0.2752,)},
     ),
     # The published figures of LwF are from 2018, when its distillation was the mean over the labels, times the
-    # temperature squared; the authors' code has summed over the labels since May 2019, and forgets less.
+    # temperature squared; the authors' code has summed over the labels since May 2019, and forgets less. The classes
+    # of each task are drawn by the seed; their Adam goes on from task to task, ours begins anew.
     "vandeven": Preset(
         "the three scenarios on Split MNIST: pixels in [0, 1], 2,000 steps a task",
         "van de Ven & Tolias, Generative replay with feedback connections, 2018, arXiv:1809.10635, table 3",
-        shared=_MLP | _ADAM | {"steps": 2000, "class_order": "natural"},
+        shared=_MLP | _ADAM | {"steps": 2000},
+        split={"class_order": "seeded"},
         methods={
             "lwf": {
                 "scope": "seen", "grouping": "zero_padded", "balance": "tasks", "temperature": 2.0, "weight": 1.0,

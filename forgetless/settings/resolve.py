@@ -78,7 +78,7 @@ def _without(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 def _of_preset(preset: str | None, facts: MethodFacts, entry: StreamEntry) -> dict[str, Any]:
     if preset is None:
         return {}
-    values = find_preset(preset).values(facts.name, entry.source)
+    values = find_preset(preset).values(facts.name, entry)
     if facts.own:  # a preset speaks of the published method, not of a file that has its name
         own = method_flags(facts)
         return {key: value for key, value in values.items() if key not in own}
