@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from forgetless.cli import progress as module
-from forgetless.cli.progress import Plain, accuracies, clock, progress
+from forgetless.cli import plain as module
+from forgetless.cli.plain import Plain, accuracies, clock
+from forgetless.cli.progress import progress
 from forgetless.events import Note, RunEnded, RunStarted, Stepped, TaskScored
 
 

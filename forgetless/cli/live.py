@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ..events import Event, Listener, Note, RunEnded, RunStarted, Stepped, TaskScored
-from .progress import Plain
+from .plain import Plain
 
 
 @contextmanager
