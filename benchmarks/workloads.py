@@ -13,7 +13,7 @@ from benchmarks.timing import Reading
 from forgetless.cell import Cell
 from forgetless.data import Pixels, Source, Stream
 from forgetless.data.cut import Cut, compile_stream, hold_out
-from forgetless.engine import Account, Engine, Plan, Progress, Saved, Step, prepare_process
+from forgetless.engine import Account, Engine, Plan, Progress, Saved, Step
 from forgetless.events import silent
 from forgetless.interrupts import Stop
 from forgetless.methods.registry import make_method
@@ -77,7 +77,8 @@ WORKLOADS = {
 def plan(precision: str) -> Plan:
     """One thread of the CPU, as a run of one cell has it."""
     made = Plan(torch.device("cpu"), precision, "benchmark", 1, deterministic=False)
-    prepare_process(made)
+    torch.set_num_threads(made.threads)
+    torch.set_flush_denormal(True)  # as a run does, here for the conventional loop too
     return made
 
 

@@ -24,7 +24,6 @@ from .engine import (
     count_bytes,
     evaluate,
     hash_of_tensors,
-    prepare_process,
 )
 from .errors import DataError, InterruptedRun
 from .events import Listener, Note, RunEnded, RunStarted, Stepped, TaskScored
@@ -61,7 +60,6 @@ class Cell:
 
     def go(self, data: Path | None) -> None:
         """Learn every task that is not learned yet, and write what came of it."""
-        prepare_process(self.plan)
         with self.clock.during("data"):
             self.stream = build_stream(self.settings, data)
         for text in self.stream.notes:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from . import record
 from .blame import Blamed
 from .cell import Cell
-from .engine import choose_plan, describe_machine
+from .engine import choose_plan, describe_machine, prepared_process
 from .errors import DivergedError, ForgetlessError, InterruptedRun, SettingsError, StorageError
 from .events import Listener, Note, RunEnded, silent
 from .files import explained, write_atomically
@@ -62,7 +62,7 @@ def run_settings(
             return over
         plan = choose_plan(settings.precision, settings.threads, settings.model)
         _describe(folder, settings, describe_machine(plan), listen)
-        with stoppable() as stop:
+        with stoppable() as stop, prepared_process(plan):
             _finish(Cell(settings, folder, plan, listen, stop, checkpoint_every), data)
         return record.load(folder)
 

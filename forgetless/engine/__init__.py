@@ -3,7 +3,7 @@
 from .checkpoint import Checkpoint, Checkpoints
 from .evaluation import Answers, evaluate
 from .loop import Engine, Moment, Progress, Step
-from .plan import Plan, choose_plan, describe_machine, prepare_process
+from .plan import Plan, choose_plan, describe_machine, prepared_process
 from .saved import Account, Saved
 from .selection import count_bytes
 from .state import State, capture, hash_of_tensors, restore
@@ -26,6 +26,6 @@ __all__ = [
     "describe_machine",
     "evaluate",
     "hash_of_tensors",
-    "prepare_process",
+    "prepared_process",
     "restore",
 ]

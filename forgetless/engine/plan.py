@@ -75,14 +75,26 @@ def has_fast_bf16(device: torch.device) -> bool:
     return cpuinfo.exists() and " amx_bf16" in cpuinfo.read_text(errors="ignore")
 
 
-def prepare_process(plan: Plan) -> None:
-    """Set what holds for the whole process, before the first parallel operation starts its threads."""
-    torch.set_num_threads(plan.threads)
+@contextmanager
+def prepared_process(plan: Plan) -> Iterator[None]:
+    """Inside: the whole process computes as the plan says. Afterwards it is as it was: it may be somebody's own."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    _set(plan.threads, plan.deterministic)
     # Late in training, moments and softmax gradients are full of denormal numbers, each a slow path of the
-    # processor: flushing them saves a tenth to a quarter of a step. Threads inherit the flag when they start.
+    # processor: flushing them saves a tenth to a quarter of a step. Threads inherit the flag when they start, so
+    # it is set before the first parallel operation.
     torch.set_flush_denormal(not plan.deterministic)
-    if plan.deterministic != torch.are_deterministic_algorithms_enabled():
-        torch.use_deterministic_algorithms(plan.deterministic)  # imports torch's compiler: a second and more
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        _set(threads, deterministic)
+
+
+def _set(threads: int, deterministic: bool) -> None:
+    torch.set_num_threads(threads)
+    if deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(deterministic)  # imports torch's compiler: a second and more
 
 
 def describe_machine(plan: Plan) -> dict[str, str | int | bool]:
