@@ -141,6 +141,14 @@ def test_nothing_is_unpickled(tmp_path):
 # Exact to the bit and to the stride.
 
 
+def test_the_order_of_tensors_survives():
+    """A penalty that adds up over remembered tensors adds in their order, and rounds by it."""
+    names = [f"{letter}/{number}" for number in (10, 9, 1) for letter in "zax"]
+    kinds = (torch.float32, torch.uint8, torch.int64)
+    tensors = {name: torch.ones(2, dtype=kinds[k % 3]) for k, name in enumerate(names)}
+    assert list(unpack(pack(Checkpoint(tensors, {}))).tensors) == names
+
+
 def test_kinds_bits_and_strides_survive():
     draw = torch.Generator().manual_seed(0)
     image = torch.randn(3, 4, 5, 6, generator=draw)

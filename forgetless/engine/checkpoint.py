@@ -105,18 +105,19 @@ FILES = ("manifest.json", "facts.json", "tensors.safetensors")
 def pack(checkpoint: Checkpoint) -> dict[str, bytes]:
     """The files of a generation, by name; the manifest is written last."""
     tensors, facts = checkpoint.tensors, checkpoint.facts
-    strides = {name: list(t.stride()) for name, t in tensors.items() if t.stride() != _row_by_row(t)}
+    # A file of tensors keeps neither their order nor how they lie in memory; a sum over them needs both.
+    laid = [[name, None if t.stride() == _row_by_row(t) else t.stride()] for name, t in tensors.items()]
     rows = {name: t.contiguous() for name, t in tensors.items()}
     content = {
         "tensors.safetensors": save(rows),
-        "facts.json": _json({"facts": facts, "strides": strides}),
+        "facts.json": _json({"facts": facts, "laid": laid}),
     }
     listed = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in content.items()}
     return content | {"manifest.json": _manifest(listed)}
 
 
 def unpack(content: Mapping[str, bytes]) -> Checkpoint:
-    """The checkpoint in these files, each tensor with the strides it had.
+    """The checkpoint in these files, its tensors in the order and with the strides that they had.
 
     Raises:
         ValueError: a file is not what the manifest says, or the manifest is not what it says of itself.
@@ -128,11 +129,12 @@ def unpack(content: Mapping[str, bytes]) -> Checkpoint:
         if len(content[name]) != facts["bytes"] or sha256(content[name]) != facts["sha256"]:
             raise ValueError(f"{name} does not agree with its hash")
     facts = json.loads(content["facts.json"])
-    tensors = load(content["tensors.safetensors"])
-    for name, strides in facts["strides"].items():
-        laid = torch.empty_strided(tensors[name].shape, strides, dtype=tensors[name].dtype)
-        tensors[name] = laid.copy_(tensors[name])
-    return Checkpoint(tensors, facts["facts"])
+    rows = load(content["tensors.safetensors"])
+    return Checkpoint({name: _laid(rows[name], strides) for name, strides in facts["laid"]}, facts["facts"])
+
+
+def _laid(rows: Tensor, strides: list[int] | None) -> Tensor:
+    return rows if strides is None else torch.empty_strided(rows.shape, strides, dtype=rows.dtype).copy_(rows)
 
 
 def _row_by_row(tensor: Tensor) -> tuple[int, ...]:
