@@ -50,9 +50,11 @@ def _draw(heights: dict[str, list[float]]) -> None:
                 f'<text class="mid" x="{start + bar / 2 - 2}" y="{base - height - 5:.1f}">{values[task]:.0f}</text>'
             )
     width = 24 + tasks * group
+    caption = "accuracy in % on each task after all five were learned, one after the other (Split MNIST, class scenario)"
+    parts.append(f'<text class="mid" x="{width / 2}" y="{base + 50}">{caption}</text>')
     (TOP / "docs").mkdir(exist_ok=True)
     (TOP / "docs" / "forgetting.svg").write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {base + 36}" width="{width}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {base + 60}" width="{width}" role="img">\n'
         "<title>Accuracy in per cent on each of five tasks after all were learned, one after the other</title>\n"
         "<style>text { font: 14px sans-serif; fill: #222 } .mid { text-anchor: middle }</style>\n"
         '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
