@@ -50,7 +50,7 @@ def _draw(heights: dict[str, list[float]]) -> None:
                 f'<text class="mid" x="{start + bar / 2 - 2}" y="{base - height - 5:.1f}">{values[task]:.0f}</text>'
             )
     width = 24 + tasks * group
-    caption = "accuracy in % on each task after all five were learned, one after the other (Split MNIST, class scenario)"
+    caption = "accuracy in % on each task after all five were learned in turn (Split MNIST, class scenario)"
     parts.append(f'<text class="mid" x="{width / 2}" y="{base + 50}">{caption}</text>')
     (TOP / "docs").mkdir(exist_ok=True)
     (TOP / "docs" / "forgetting.svg").write_text(
