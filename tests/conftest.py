@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from factories import make_settings, make_source, make_stream
+from fake_runs import comparison, fake_run
 
 from forgetless.data import Stream
 from forgetless.data.published import PUBLISHED
@@ -101,3 +102,22 @@ def tiny_source() -> Callable[..., Source]:
 def settings() -> Callable[..., Settings]:
     """`settings(method, scenario, **changes)` makes settings of a run that takes a second."""
     return make_settings
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three methods, two scenarios, three seeds, five tasks."""
+    return comparison(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A comparison in which not all went well."""
+    tmp_path = tmp_path_factory.mktemp("troubled")
+    return [
+        *comparison(tmp_path, scenarios=("class",)),
+        fake_run(tmp_path, "lwf", seed=0, weight=2.0),
+        fake_run(tmp_path, "lwf", seed=1, weight=2.0, state="diverged", learned=2),
+        fake_run(tmp_path, "lwf", seed=0, weight=9.0, state="diverged", learned=1),
+        fake_run(tmp_path, "lwf", seed=0, weight=3.0, state="interrupted", learned=0, log=False),
+    ]

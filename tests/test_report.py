@@ -9,30 +9,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import yaml
-from fake_runs import comparison, fake_run
+from fake_runs import fake_run
 
 from forgetless.errors import StorageError
 from forgetless.record import load
 from forgetless.report.page import render_page, write_report
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    """Three methods, two scenarios, three seeds, five tasks."""
-    return comparison(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def troubled(tmp_path_factory):
-    """A comparison in which not all went well."""
-    tmp_path = tmp_path_factory.mktemp("troubled")
-    return [
-        *comparison(tmp_path, scenarios=("class",)),
-        fake_run(tmp_path, "lwf", seed=0, weight=2.0),
-        fake_run(tmp_path, "lwf", seed=1, weight=2.0, state="diverged", learned=2),
-        fake_run(tmp_path, "lwf", seed=0, weight=9.0, state="diverged", learned=1),
-        fake_run(tmp_path, "lwf", seed=0, weight=3.0, state="interrupted", learned=0, log=False),
-    ]
 
 
 class Parsed(HTMLParser):

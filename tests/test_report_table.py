@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from fake_runs import comparison, fake_run
+from fake_runs import fake_run
 
 from forgetless.record import load
 from forgetless.report import formats
@@ -18,25 +18,6 @@ from forgetless.report.table import make_table, to_json
 
 def table_of(paths):
     return make_table([load(path) for path in paths])
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    """Three methods, two scenarios, three seeds, five tasks."""
-    return comparison(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def troubled(tmp_path_factory):
-    """A comparison in which not all went well."""
-    tmp_path = tmp_path_factory.mktemp("troubled")
-    return [
-        *comparison(tmp_path, scenarios=("class",)),
-        fake_run(tmp_path, "lwf", seed=0, weight=2.0),
-        fake_run(tmp_path, "lwf", seed=1, weight=2.0, state="diverged", learned=2),
-        fake_run(tmp_path, "lwf", seed=0, weight=9.0, state="diverged", learned=1),
-        fake_run(tmp_path, "lwf", seed=0, weight=3.0, state="interrupted", learned=0, log=False),
-    ]
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_row(compared):

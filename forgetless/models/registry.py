@@ -1,5 +1,6 @@
 """Backbones by name, and how a model is built of one."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
@@ -13,22 +14,22 @@ from .model import Model
 Shape = tuple[int, ...]
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """A network from images to features. (B, K, H, W) -> (B, width)"""
 
     width: int
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(B, K, H, W) -> (B, width)"""
-        raise NotImplementedError
 
 
 class ConvBackbone(Backbone):
     """A backbone whose last feature maps can be asked for: attention is read off them."""
 
+    @abstractmethod
     def maps(self, x: Tensor) -> Tensor:
         """The last convolution's answer before it is pooled. (B, K, H, W) -> (B, D, H', W')"""
-        raise NotImplementedError
 
 
 Builder = Callable[[Shape, Sequence[int] | None], Backbone]
