@@ -43,7 +43,6 @@ from forgetless.settings.recipe import Recipe
 from forgetless.settings.settings import Settings
 
 AUGMENTED = "split-digits-augmented"
-STREAMS[AUGMENTED] = replace(STREAMS["split-digits"], name=AUGMENTED, crop=1, flip=True)
 PATIENCE = 60.0  # seconds that a child waits to be let go, and a parent waits for a child
 
 
@@ -64,13 +63,11 @@ class Shaky(Backbone):
         return self.drop(nn.functional.adaptive_avg_pool2d(x, 2).flatten(1))
 
 
-@backbone("shaky")
 def shaky(shape: Shape, _hidden: object) -> Shaky:
     """A small net with dropout and batch statistics."""
     return Shaky(shape[0])
 
 
-@method("three_fits")
 class ThreeFits(Method):
     """Three Fits a task; between them something is drawn and kept, and a copy of the network taken."""
 
@@ -98,6 +95,13 @@ class ThreeFits(Method):
         logits = self.model(batch.x)
         near = (logits - self.copy(batch.x)).square().mean()
         return {"new": cross_entropy(logits, batch.y, task.rivals), "near": near}
+
+
+def register_all() -> None:
+    """Make the stream, the net and the method of the trials known: in a child alone, where no test lists them."""
+    STREAMS[AUGMENTED] = replace(STREAMS["split-digits"], name=AUGMENTED, crop=1, flip=True)
+    backbone("shaky")(shaky)
+    method("three_fits")(ThreeFits)
 
 
 METHODS = (*method_names(), "three_fits")
@@ -270,6 +274,7 @@ class Catch:
 
 def work(job: Job) -> None:
     """The life of a child: what the command line does, with the outcome in a file."""
+    register_all()
     torch.set_num_threads(1)
     outcome = Outcome()
     catch = Catch(job)
