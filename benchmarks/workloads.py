@@ -48,7 +48,7 @@ class Workload:
         draw = generator(0, "benchmark", self.model)
         sizes = (self.images, tests)
         x = [torch.randint(0, 256, (size, *self.shape), dtype=torch.uint8, generator=draw) for size in sizes]
-        y = [torch.randint(0, self.classes, (size,), generator=draw) for size in sizes]
+        y = [torch.randperm(size, generator=draw) % self.classes for size in sizes]  # every class occurs
         everything = tuple(range(self.classes))
         source = Source(x[0], y[0], x[1], y[1], tuple(map(str, everything)), "random")
         cuts = [Cut(everything, everything)]
