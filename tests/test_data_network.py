@@ -20,3 +20,4 @@ def test_other_machines_are_out_of_reach():
 def test_this_machine_is_within_reach():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as made:
         made.connect(server.getsockname())
+        assert made.getpeername() == server.getsockname()
