@@ -2,6 +2,7 @@
 
 from . import lenet, mlp, resnet
 from .containers import BufferDict, Snapshot
+from .fisher import fisher_diagonal
 from .folding import folded
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
@@ -16,6 +17,7 @@ __all__ = [
     "Snapshot",
     "backbone",
     "build_model",
+    "fisher_diagonal",
     "folded",
     "lenet",
     "mlp",

@@ -4,7 +4,7 @@ from .distillation import distill, distill_l1, distill_l2, distill_sigmoid, unkn
 from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
-from .penalties import squared_distance
+from .penalties import squared_distance, weighted_squared_distance
 
 __all__ = [
     "Columns",
@@ -21,4 +21,5 @@ __all__ = [
     "side_by_side",
     "squared_distance",
     "unknown",
+    "weighted_squared_distance",
 ]
