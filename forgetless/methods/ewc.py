@@ -33,8 +33,8 @@ class EWC(Method):
 
     strength: NonNegative = 100.0  # λ (eq. 3)
     # the answers y of F: all that compete, weighted by the network's probabilities (true), one drawn by these for
-    # each example (sampled), or the example's label (empirical)
-    fisher: Literal["true", "sampled", "empirical"] = "true"
+    # each example (sampled), the example's label (empirical), or the likeliest (predicted: Hsu et al. 2018)
+    fisher: Literal["true", "sampled", "empirical", "predicted"] = "true"
     samples: Count = 0  # examples that F is the mean over, drawn from the task's; 0: all
     online: bool = False  # one anchor, the last weights, for all tasks (Schwarz et al., section 4)
     decay: Fraction = 1.0  # γ, the share of the old F that is kept if online (Schwarz et al., eq. 9)

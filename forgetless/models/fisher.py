@@ -10,7 +10,7 @@ from torch.func import functional_call, vjp, vmap
 
 from ..ops import restrict
 
-Answers = Literal["true", "sampled", "empirical"]
+Answers = Literal["true", "sampled", "empirical", "predicted"]
 
 _AT_ONCE = 2**24  # derivatives held at a time where they are made example by example: 64 MB
 
@@ -21,8 +21,9 @@ def fisher_diagonal(
     """Mean over the examples of (d log p(y | x) / d weight) squared, in the shape of each weight, by its name.
 
     The answers y are those that compete with the example's label, weighted by the network's probabilities (`true`:
-    the expectation, exact), one of them drawn by these (`sampled`, from torch's global generator), or the label
-    itself (`empirical`). The network has to be in evaluation mode: no example may depend on another.
+    the expectation, exact), one of them drawn by these (`sampled`, from torch's global generator), the label itself
+    (`empirical`), or the likeliest (`predicted`). Of a network that is sure and right, the last two are nearly zero.
+    The network has to be in evaluation mode: no example may depend on another.
 
         van de Ven, "On the computation of the Fisher information in continual learning", 2025. arXiv:2502.11756
     """
@@ -46,7 +47,9 @@ def directions(logits: Tensor, labels: Tensor, rivals: Tensor, answers: Answers)
     if answers == "true":
         competing = rivals[labels].any(0).nonzero().flatten()
         return chances[:, competing, None].sqrt() * (one_hot[competing] - chances[:, None])
-    given = labels if answers == "empirical" else chances.multinomial(1).squeeze(-1)
+    given = labels
+    if answers != "empirical":
+        given = chances.argmax(-1) if answers == "predicted" else chances.multinomial(1).squeeze(-1)
     return (one_hot[given] - chances)[:, None]
 
 
