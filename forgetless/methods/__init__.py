@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, ewc, finetune, frozen, joint, l2_anchor, lwf, lwf_mc
+from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lwf, lwf_mc
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ewc",
     "finetune",
     "frozen",
+    "icarl",
     "joint",
     "l2_anchor",
     "lwf",
