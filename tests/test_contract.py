@@ -405,7 +405,33 @@ class Successor(METHODS["finetune"]):
     """Built on a registered method."""
 
 
+class ClaimsToIsolate(Plain):
+    isolates = ("class",)
+
+    def influences(self, task):
+        return dict(self.model.named_parameters())
+
+
+class HidesAnInfluence(Plain):
+    """Everything rests after the first task, but what is said to matter leaves out the biases."""
+
+    scenarios = isolates = ("task",)
+
+    def learn(self, task):
+        fresh = self.model.grow(task.classes)
+        yield Fit(task.train, only=fresh if task.index else None)
+
+    def loss(self, batch, task):
+        return {"new": cross_entropy(self.model(batch.x), batch.y, task.rivals)}
+
+    def influences(self, task):
+        state = self.model.backbone.state_dict() | self.model.head.blocks[task.index].state_dict()
+        return {name: value for name, value in state.items() if not name.endswith("bias")}
+
+
 FAULTS = {
+    ClaimsToIsolate: "isolation holds",
+    HidesAnInfluence: "influences are complete",
     MovesOldRows: "old answers survive growth",
     RoundsToNothing: "finite in bf16",
     Successor: "is final",
