@@ -40,6 +40,10 @@ VARIANTS = {
     ),
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),
+    "wsn": (
+        {"bias": "masked", "scope": "global", "score": "raw", "score_init": "N01"},
+        {"bias": "per_task", "reset_scores": True, "threshold": "official", "ste_sign": False},
+    ),
 }
 
 

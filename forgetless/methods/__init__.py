@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc
+from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc, wsn
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "lwf",
     "lwf_mc",
     "method",
+    "wsn",
 ]

@@ -3,8 +3,10 @@
 from . import lenet, mlp, resnet
 from .containers import BufferDict, Snapshot
 from .folding import folded
+from .isolation import divide, parts_of_tasks, wearing
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
+from .subnets import OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",
@@ -13,11 +15,17 @@ __all__ = [
     "ConvBackbone",
     "Head",
     "Model",
+    "OfTask",
+    "Rule",
     "Snapshot",
+    "Subnet",
     "backbone",
     "build_model",
+    "divide",
     "folded",
     "lenet",
     "mlp",
+    "parts_of_tasks",
     "resnet",
+    "wearing",
 ]

@@ -5,20 +5,24 @@ from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
+from .selection import count_of, official_mask, top_mask
 
 __all__ = [
     "Columns",
     "among",
     "binary_cross_entropy",
     "columns",
+    "count_of",
     "cross_entropy",
     "distill",
     "distill_l1",
     "distill_l2",
     "distill_sigmoid",
     "herd",
+    "official_mask",
     "restrict",
     "side_by_side",
     "squared_distance",
+    "top_mask",
     "unknown",
 ]
