@@ -28,7 +28,7 @@ RUNS = PARTS | {"methods", "engine", "checks", "blame", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
-    "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
+    "randomness": set(), "ops": {"errors"}, "models": {"errors", "ops"}, "data": LOW | {"randomness"},
     "methods": PARTS, "engine": PARTS | {"methods"}, "checks": PARTS | {"methods", "engine"},
     "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
     "api": RUNS, "cli": RUNS | {"report", "api"}, "__init__": RUNS | {"api"}, "__main__": {"cli"},

@@ -1,6 +1,7 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
 from . import lenet, mlp, resnet
+from .attention import Look, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .model import Head, Model
@@ -12,12 +13,16 @@ __all__ = [
     "BufferDict",
     "ConvBackbone",
     "Head",
+    "Look",
     "Model",
     "Snapshot",
     "backbone",
     "build_model",
     "folded",
     "lenet",
+    "look",
+    "mapped",
     "mlp",
+    "require_pixels",
     "resnet",
 ]

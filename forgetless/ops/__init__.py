@@ -1,6 +1,7 @@
 """Pure functions of tensors that methods share."""
 
-from .distillation import distill, distill_l1, distill_l2, distill_sigmoid, unknown
+from .attention import attention_distance, class_map, gradient_map
+from .distillation import distill, distill_l1, distill_l2, distill_one_sided, distill_sigmoid, unknown
 from .groups import Columns, among, columns, side_by_side
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
@@ -8,13 +9,17 @@ from .penalties import squared_distance
 __all__ = [
     "Columns",
     "among",
+    "attention_distance",
     "binary_cross_entropy",
+    "class_map",
     "columns",
     "cross_entropy",
     "distill",
     "distill_l1",
     "distill_l2",
+    "distill_one_sided",
     "distill_sigmoid",
+    "gradient_map",
     "restrict",
     "side_by_side",
     "squared_distance",
