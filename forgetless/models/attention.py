@@ -6,12 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingsError
-from ..ops import class_map, gradient_map
+from ..ops import class_map, full, gradient_map, in_full
 from .containers import Snapshot
 from .model import Model
 from .registry import ConvBackbone
-
-HALVES = (torch.bfloat16, torch.float16)
 
 
 class Look(NamedTuple):
@@ -66,8 +64,8 @@ def look(model: Model, x: Tensor) -> Look:
     """
     backbone = mapped(model)
     maps = backbone.maps(x)
-    with torch.autocast(x.device.type, enabled=False):
-        maps = maps.float() if maps.dtype in HALVES else maps
+    with in_full(x.device):
+        maps = full(maps)
         if not maps.requires_grad:
             maps = maps.detach().requires_grad_()
         scores = model.head(backbone.pool(maps))

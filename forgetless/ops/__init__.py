@@ -1,6 +1,6 @@
 """Pure functions of tensors that methods share."""
 
-from .attention import attention_distance, class_map, gradient_map
+from .attention import attention_distance, class_map, full, gradient_map, in_full
 from .distillation import distill, distill_l1, distill_l2, distill_one_sided, distill_sigmoid, unknown
 from .groups import Columns, among, columns, side_by_side
 from .losses import binary_cross_entropy, cross_entropy, restrict
@@ -19,7 +19,9 @@ __all__ = [
     "distill_l2",
     "distill_one_sided",
     "distill_sigmoid",
+    "full",
     "gradient_map",
+    "in_full",
     "restrict",
     "side_by_side",
     "squared_distance",

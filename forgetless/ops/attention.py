@@ -2,11 +2,12 @@
 
     Selvaraju et al., "Grad-CAM", ICCV 2017; Dhar et al., "Learning without Memorizing", CVPR 2019, eqs. 2 and 4-6
 
-Maps of features are (B, D, H, W), one score for each image is (B,), a map Q is (B, H, W). All of it is computed
-as it comes: give it full precision, outside autocast (`forgetless.models.look` does), since small differences of
-maps, and gradients of gradients, do not survive half precision.
+Maps of features are (B, D, H, W), one score for each image is (B,), a map Q is (B, H, W). All of it is computed in
+full precision, outside autocast: small differences of maps, and gradients of gradients, do not survive half
+precision. Scores that are to be differentiated must have been computed so as well: `forgetless.models.look` does.
 """
 
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -19,13 +20,24 @@ FAINT = 1e-6  # a Grad-CAM map whose norm is below this is dead: its direction i
 FLOOR = 1e-12  # what torch's `normalize` divides by at least
 
 
+def full(values: Tensor) -> Tensor:
+    """Values in single precision where they are in half; as they are in single or double."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def in_full(device: torch.device) -> AbstractContextManager[None]:
+    """Inside: no autocast."""
+    return torch.autocast(device.type, enabled=False)
+
+
 def class_map(maps: Tensor, rows: Tensor, *, relu: bool = True) -> Tensor:
     """Grad-CAM in closed form, of scores linear in the maps' mean over pixels. (B, D, H, W), (B, D) -> (B, H, W)
 
     `rows` are the weights of each image's class. The gradient of its score is w_k / (H W) at every pixel of A_k,
     so nothing needs differentiating twice: value and gradients are those of `gradient_map`.
     """
-    return _weigh(maps, rows / maps[0, 0].numel(), relu)
+    with in_full(maps.device):
+        return _weigh(full(maps), full(rows) / maps[0, 0].numel(), relu)
 
 
 def gradient_map(maps: Tensor, scores: Tensor, *, relu: bool = True, first_order: bool = False) -> Tensor:
@@ -43,8 +55,9 @@ def gradient_map(maps: Tensor, scores: Tensor, *, relu: bool = True, first_order
             "score depends on the whole batch. Look at the last maps, put what is above them into evaluation mode, "
             "or use a normalisation that takes each image by itself."
         )
-    (gradient,) = torch.autograd.grad(scores.sum(), maps, create_graph=not first_order, retain_graph=True)
-    return _weigh(maps, gradient.mean((2, 3)), relu)
+    with in_full(maps.device):
+        (gradient,) = torch.autograd.grad(scores.sum(), maps, create_graph=not first_order, retain_graph=True)
+        return _weigh(maps, gradient.mean((2, 3)), relu)
 
 
 def attention_distance(
@@ -63,7 +76,7 @@ def attention_distance(
             "Attention was to be compared on maps of 1 x 1 pixels, where any two maps are equal once they have "
             "unit length. Use a network whose last maps are larger, or larger images."
         )
-    now, old = now.flatten(1), old.flatten(1)
+    now, old = full(now).flatten(1), full(old).flatten(1)
     long, far = (torch.linalg.vector_norm(q, dim=1, keepdim=True) for q in (now, old))
     dead = (long < FAINT) | (far < FAINT)
     if keep_dead:
