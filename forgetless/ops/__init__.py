@@ -3,6 +3,7 @@
 from .attention import attention_distance, class_map, full, gradient_map, in_full
 from .distillation import distill, distill_l1, distill_l2, distill_one_sided, distill_sigmoid, unknown
 from .groups import Columns, among, columns, side_by_side
+from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
 
@@ -22,6 +23,7 @@ __all__ = [
     "full",
     "gradient_map",
     "in_full",
+    "herd",
     "restrict",
     "side_by_side",
     "squared_distance",
