@@ -28,7 +28,7 @@ RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
-    "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
+    "randomness": set(), "ops": {"errors"}, "models": {"errors", "ops"}, "data": LOW | {"randomness"},
     "memory": {"errors", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},

@@ -44,6 +44,7 @@ def method_checks() -> tuple[Callable[[Case], None], ...]:
         declared.check_is_final,
         FIRST,
         objective.check_every_term_moves_a_weight,
+        objective.check_agreeing_costs_least,
         objective.check_loss_is_pure,
         behaviour.check_nothing_waits,
         behaviour.check_prediction_is_pure,

@@ -1,6 +1,7 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
 from . import lenet, mlp, resnet
+from .attention import Look, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .isolation import divide, parts_of_tasks, wearing
@@ -14,6 +15,7 @@ __all__ = [
     "BufferDict",
     "ConvBackbone",
     "Head",
+    "Look",
     "Model",
     "OfTask",
     "Rule",
@@ -24,8 +26,11 @@ __all__ = [
     "divide",
     "folded",
     "lenet",
+    "look",
+    "mapped",
     "mlp",
     "parts_of_tasks",
+    "require_pixels",
     "resnet",
     "wearing",
 ]

@@ -63,6 +63,8 @@ class ResNet(ConvBackbone):
     within that difference.
     """
 
+    averages = True
+
     def __init__(self, channels: int, widths: Sequence[int], blocks: int, *, project: bool) -> None:
         super().__init__()
         self.stem = ConvNorm(channels, widths[0])
@@ -79,9 +81,9 @@ class ResNet(ConvBackbone):
         """(B, K, H, W) -> (B, D, H', W')"""
         return self.blocks(F.relu(self.stem(x)))  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, D)"""
-        return self.maps(x).mean((2, 3))
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, D, H', W') -> (B, D)"""
+        return maps.mean((2, 3))
 
 
 @backbone("resnet32")
