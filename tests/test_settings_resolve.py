@@ -108,7 +108,7 @@ def test_steps_and_epochs_replace_each_other(tmp_path):
         ({"std": "0.0"}, "std: 0.0 is not possible"),
         ({"optimizer": "adma"}, "it must be sgd, adam or adamw. Did you mean 'adam'?"),
         ({"optimzer": "adam"}, "optimzer: finetune has no such setting. Did you mean 'optimizer'?"),
-        ({"model": "resnet23"}, "There is no model 'resnet23'. Did you mean 'resnet32'?"),
+        ({"model": "resent32"}, "There is no model 'resent32'. Did you mean 'resnet32'?"),
         ({"model": "lenet", "hidden": "40"}, "only an mlp has hidden layers"),
         ({"class_order": "icarl"}, "an order of the 100 classes of CIFAR-100"),
         ({"class_order": "naturel"}, "'naturel' is not an order. Did you mean 'natural'?"),

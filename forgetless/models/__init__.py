@@ -1,6 +1,6 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
-from . import lenet, mlp, resnet
+from . import alexnet, lenet, lenet_wsn, mlp, resnet
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .model import Head, Model
@@ -14,10 +14,12 @@ __all__ = [
     "Head",
     "Model",
     "Snapshot",
+    "alexnet",
     "backbone",
     "build_model",
     "folded",
     "lenet",
+    "lenet_wsn",
     "mlp",
     "resnet",
 ]

@@ -88,6 +88,11 @@ MODELS: dict[str, str] = {
     "lenet": "two convolutions and two fully connected layers, for small images",
     "resnet32": "He et al. 2016 for CIFAR: three stages of five blocks, 16 to 64 channels, option-A shortcuts",
     "resnet18": "He et al. 2016 with a 3x3 stem for small images, 64 to 512 channels",
+    "resnet34": "the same with 34 layers",
+    "resnet18-7x7": "He et al. 2016 as it is for ImageNet, 7x7 stem and max-pooling; images from 32 x 32 up",
+    "lenet-wsn": "two convolutions of 20 and 50 maps, linear layers of 800 and 500: CIFAR-100 superclasses, WSN",
+    "alexnet-small": "three convolutions and two linear layers of 2,048, with dropout: Split CIFAR-100, HAT and GPM",
+    "alexnet-small-bn": "the same with batch normalisation: Split CIFAR-100, WSN",
 }
 
 
