@@ -2,11 +2,14 @@
 
 import difflib
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..errors import DataError, SettingsError
 from .folders import is_folder, is_small_grey, list_folder, parse_folder, parse_suffix
 from .recipe import Recipe
 from .settings import Scenario
+
+HeldOut = Literal["spread", "first"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class StreamEntry:
 
     name: str
     source: str  # the data set it is cut from
-    kind: str  # split, permuted, rotated, article, folder
+    kind: str  # split, permuted, rotated, article, gpm, superclasses, folder
     tasks: int
     scenarios: tuple[Scenario, ...]  # the default first
     model: str
@@ -29,6 +32,14 @@ class StreamEntry:
     flip: bool = False
     version: int = 1
     base: int = 0  # classes of a first task of its own size, before the others; 0: all tasks alike
+    validation: float = 0.0  # share of the training data held out unless told otherwise
+    held_out: HeldOut = "spread"  # which: of each class evenly, or the first of all images as they are stored
+    misread: bool = False  # whether the published loader took colour planes for pixels
+
+    @property
+    def has_order(self) -> bool:
+        """Whether its classes, or groups of classes, arrive in an order that can be chosen."""
+        return self.kind in ("split", "superclasses", "folder")
 
 
 _MNIST = Recipe(epochs=4, batch=128, lr=1e-3, optimizer="adam")
@@ -37,6 +48,8 @@ _CIFAR = Recipe(
     epochs=70, batch=128, lr=0.05, optimizer="sgd", momentum=0.9, weight_decay=5e-4, schedule="cosine"
 )
 _ARTICLE = Recipe(epochs=2, batch=256, lr=1e-3, optimizer="adamw", weight_decay=1e-4)
+_GPM = Recipe(epochs=5, batch=10, lr=1e-3, optimizer="adam")
+_SUPERCLASSES = Recipe(epochs=50, batch=64, lr=1e-3, optimizer="adam")
 
 # source -> (human name, hidden widths, recipe, mean, std) of the small grey sets
 _GREY = {
@@ -63,6 +76,13 @@ def _cifar10(source: str, human: str) -> StreamEntry:
     )  # fmt: skip
 
 
+def _superclasses(name: str, summary: str, *, misread: bool) -> StreamEntry:
+    return StreamEntry(
+        name, "cifar100", "superclasses", 20, ("task",), "lenet-wsn", None, _SUPERCLASSES, (0.0,) * 3, (1.0,) * 3,
+        summary, validation=0.05, misread=misread,
+    )  # fmt: skip
+
+
 STREAMS: dict[str, StreamEntry] = {
     entry.name: entry
     for entry in (
@@ -73,12 +93,24 @@ STREAMS: dict[str, StreamEntry] = {
             "permuted-mnist-article", "mnist", "article", 10, ("domain", "task"), "mlp", (400, 400, 400), _ARTICLE,
             (0.0,), (1.0,), "the source article's Permuted MNIST: its permutations, its network, its recipe",
         ),
+        StreamEntry(
+            "permuted-mnist-gpm", "mnist", "gpm", 10, ("task",), "mlp", (100, 100), _GPM, (0.1307,), (0.3081,),
+            "the Permuted MNIST of GPM and WSN, every task permuted, a head for each; their scripts have --seed 1",
+            validation=0.1, held_out="first",
+        ),
         _cifar10("cifar10", "CIFAR-10"),
         _cifar10("cifar10-subset", "a fifth of CIFAR-10"),
         StreamEntry(
             "split-cifar100", "cifar100", "split", 10, ("class", "task"), "resnet32", None,
             replace(_CIFAR, weight_decay=2e-4), (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762),
             "CIFAR-100 in ten tasks of ten classes", class_order="1993", crop=4, flip=True,
+        ),
+        _superclasses(
+            "cifar100-superclasses", "CIFAR-100 in twenty tasks, each a superclass of five classes", misread=False
+        ),
+        _superclasses(
+            "cifar100-superclasses-misread",
+            "the same, with the pixels out of place as in the loader behind the published figures", misread=True,
         ),
     )
 }  # fmt: skip
