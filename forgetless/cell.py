@@ -204,6 +204,7 @@ class Cell:
             "steps": account.steps,
             "resumed": account.resumed,
             "weights_sha256": weights,
+            "measured": {name: value.tolist() for name, value in self.method.measured.items()},
         }
         record.write_result(self.folder, result | ({"error": error} if error else {}))
 

@@ -94,6 +94,11 @@ class Run:
         """Where the time went."""
         return dict(self.result["seconds"])
 
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What the method measured of itself, by name: numbers, or lists of lists of them; None where undefined."""
+        return dict(self.result.get("measured", {}))
+
     @cached_property
     def accuracy(self) -> Matrix:
         """Accuracy on task j after task i, (T, T) for the T tasks learned so far, NaN above the diagonal."""
@@ -154,7 +159,7 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     rows = [
         [None if math.isnan(cell) else float(cell) for cell in _numbers(row)] for row in result["accuracy"]
     ]
-    whole = {"format": FORMAT} | dict(result) | {"accuracy": rows}
+    whole = {"format": FORMAT, **result, "accuracy": rows, "measured": _finite(result.get("measured", {}))}
     _check(whole, folder / "result.json")
     write_atomically(folder / "result.json", json.dumps(whole, indent=1, allow_nan=False) + "\n")
 
@@ -183,6 +188,14 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(value, dict):
             yield value
+
+
+def _finite(value: Any) -> Any:
+    """The same numbers in the same lists, null where one is not finite."""
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    whole = isinstance(value, list)
+    return [_finite(part) for part in value] if whole else value if math.isfinite(value) else None
 
 
 def _numbers(row: Any) -> list[float]:

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
     "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
-    "methods": PARTS, "engine": PARTS | {"methods"}, "checks": PARTS | {"methods", "engine"},
+    "memory": {"errors", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
+    "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
     "api": RUNS, "cli": RUNS | {"report", "api"}, "__init__": RUNS | {"api"}, "__main__": {"cli"},
 }  # fmt: skip

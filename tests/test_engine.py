@@ -13,9 +13,9 @@ from forgetless.checks.reads import HostReads
 from forgetless.checks.toys import PLAN, RECIPE, SEED, Case, accelerated, ignore
 from forgetless.data import Batch
 from forgetless.engine import Engine, Progress, capture, evaluate, hash_of_tensors, restore
-from forgetless.engine.loop import LOG_EVERY
 from forgetless.engine.optimizers import rate
 from forgetless.engine.selection import select
+from forgetless.engine.terms import LOG_EVERY
 from forgetless.errors import DivergedError, SettingsError
 from forgetless.methods import METHODS, Fit, Method
 from forgetless.models import Snapshot
@@ -73,7 +73,7 @@ def solve_plainly(method, task, fit, recipe, seed, *, fused):
         augment = generator(seed, "augment", *about)
         torch.manual_seed(derive(seed, "dropout", *about))
         for rows in order.split(recipe.batch):
-            optimizer.param_groups[0]["lr"] = rate(mine, done, total)
+            optimizer.param_groups[0]["lr"] = rate(mine, fit, done, total)
             x = fit.data.inputs(rows, augment)
             reference_step(
                 method, fit, task, Batch(x, fit.data.y[rows], rows, torch.tensor(done / total)), optimizer

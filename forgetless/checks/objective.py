@@ -104,7 +104,7 @@ def check_loss_is_pure(case: Case) -> None:
 def _require_pure(at: Posed, *, training: bool) -> None:
     where = f"The loss of the Fit {at.fit.name!r} in task {at.task.index + 1}"
     batch = sample(at.fit)
-    before, inputs = picture(at.method), [tensor_fact(part) for part in (*batch, at.task.rivals)]
+    before, inputs = picture(at.method), _facts(batch, at)
     start = ambient()
     torch_state, values, ends = torch.get_rng_state(), [], []
     for _ in range(2):
@@ -130,8 +130,13 @@ def _require_pure(at: Posed, *, training: bool) -> None:
         not changed,
         f"{where} changes {', '.join(changed[:3])}. Hand it to `after_step` as a second dictionary.",
     )
-    now = [tensor_fact(part) for part in (*batch, at.task.rivals)]
-    require(inputs == now, f"{where} changes the batch or the table of rivals.")
+    require(inputs == _facts(batch, at), f"{where} changes the batch or the table of rivals.")
+
+
+def _facts(batch: Batch, at: Posed) -> list[Any]:
+    """What a loss is given."""
+    parts = (*batch, *(batch.replay or ()), at.task.rivals)
+    return [tensor_fact(part) for part in parts if isinstance(part, Tensor)]
 
 
 def _gathers(path: str) -> bool:

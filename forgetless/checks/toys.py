@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..data import Batch, Pixels, Scenario, Source, Stream, Task
+from ..data import Batch, Pixels, Scenario, Source, Split, Stream, Task
 from ..data.cut import compile_stream, hold_out, share_out, split_cuts
 from ..data.source import hash_tensors
 from ..engine import Engine, Plan, Progress, Step, capture
@@ -167,8 +167,12 @@ def ignore(_: Step) -> None:
 
 def sample(fit: Fit, size: int = 32) -> Batch:
     """A batch of a Fit's data, spread over all of it."""
-    rows = torch.arange(len(fit.data))[:: max(1, len(fit.data) // size)]
-    return Batch(fit.data.inputs(rows), fit.data.y[rows], rows, torch.tensor(0.5))
+
+    def of(data: Split) -> Batch:
+        rows = torch.arange(len(data))[:: max(1, len(data) // size)]
+        return Batch(data.inputs(rows), data.y[rows], rows, torch.tensor(0.5))
+
+    return of(fit.data)._replace(replay=None if fit.replay is None else of(fit.replay))
 
 
 class Accelerated(Plan):

@@ -69,6 +69,7 @@ class Batch(NamedTuple):
     y: Tensor  # (B,) labels in order of arrival
     index: Tensor  # type: ignore[assignment]  # (B,) rows of the Fit's data, to reach what was stored of an example
     progress: Tensor  # () in [0, 1): how much of this Fit is done
+    replay: "Batch | None" = None  # examples drawn from what the Fit replays; rows of that
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,9 @@ class Task:
     old_groups: tuple[Scope, ...]  # the softmax groups that the network had before this task
     rivals: Tensor  # (C, C) bool: rivals[y] marks the labels that share a softmax with y
     make_train: Callable[[], Split] = field(repr=False)
+    validation: Split | None = field(
+        default=None, repr=False
+    )  # held out of the training data; for the engine
 
     @cached_property
     def train(self) -> Split:
@@ -137,7 +141,11 @@ class Stream:
 
         layout = self.layouts[index]
         classes = layout.seen if with_past else layout.classes
-        return Task(index, classes, layout.seen, layout.old_groups, layout.rivals.to(device), make)
+        held = self.validations[0 if with_past else index : index + 1]
+        validation = Split.concatenate(held).to(device) if held else None
+        return Task(
+            index, classes, layout.seen, layout.old_groups, layout.rivals.to(device), make, validation
+        )
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -11,12 +11,17 @@ from torch import nn
 from ..methods import Fit
 from ..settings.recipe import Recipe
 
+_OVERRULED = ("epochs", "lr", "optimizer", "momentum", "weight_decay", "batch", "schedule")
+
 
 def recipe_for(recipe: Recipe, fit: Fit) -> Recipe:
-    """The recipe, where the Fit does not overrule it."""
-    if fit.epochs is not None:
-        recipe = replace(recipe, epochs=fit.epochs, steps=None)
-    return recipe if fit.lr is None else replace(recipe, lr=fit.lr)
+    """The recipe, where the Fit does not overrule it. A schedule that is a function stays with the Fit."""
+    own = {name: getattr(fit, name) for name in _OVERRULED if getattr(fit, name) is not None}
+    if "epochs" in own:
+        own["steps"] = None
+    if callable(own.get("schedule")):
+        own["schedule"] = "constant"
+    return replace(recipe, **own)
 
 
 def steps_per_epoch(recipe: Recipe, size: int) -> int:
@@ -63,9 +68,11 @@ def make_optimizer(recipe: Recipe, weights: Sequence[nn.Parameter]) -> torch.opt
     return make(weights, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
 
 
-def rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The learning rate of one step out of `steps`."""
+def rate(recipe: Recipe, fit: Fit, step: int, steps: int) -> float:
+    """The learning rate of one step out of `steps`, before a plateau lowers it."""
     progress = step / steps
+    if callable(fit.schedule):
+        return recipe.lr * fit.schedule(progress)
     if recipe.schedule == "cosine":
         return recipe.lr * (1 + math.cos(math.pi * progress)) / 2
     if recipe.schedule == "step":

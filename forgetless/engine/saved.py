@@ -44,7 +44,7 @@ class Saved:
         for number, state in enumerate(progress.finished):
             tensors |= _put(f"finished/{number}", state)
         if now is not None:
-            tensors |= _put("now", now.method) | _put("optimizer", now.optimizer)
+            tensors |= _put("now", now.method) | _put("optimizer", now.optimizer) | _put("best", now.best)
             tensors |= {
                 "generator/augment": now.augment,
                 "generator/ambient": now.ambient,
@@ -76,6 +76,7 @@ class Saved:
                 generators["augment"],
                 generators["ambient"],
                 tensors["losses"],
+                _take("best", tensors),
             )
         finished = [_take(f"finished/{number}", tensors) for number in range(facts["finished"])]
         return cls(

@@ -3,6 +3,7 @@
 from torch import nn
 
 from ..errors import SettingsError
+from ..memory import Memory
 from ..methods import Fit, Method
 from ..models import Snapshot
 
@@ -44,11 +45,13 @@ def count_bytes(method: Method, past: int) -> dict[str, int]:
     """Bytes of what a method keeps, by kind, counted by walking it; `past` is what its old data take."""
     own = _nbytes(method.model)
     old = sum(_nbytes(copy) for copy in snapshots(method))
+    exemplars = sum(_nbytes(module) for module in method.modules() if isinstance(module, Memory))
+    measured = _nbytes(method.measured)  # is looked at, never learned from
     return {
         "weights": own,
         "old_models": old,
-        "exemplars": past if method.needs_past else 0,
-        "statistics": _nbytes(method) - own - old,
+        "exemplars": exemplars + (past if method.needs_past else 0),
+        "statistics": _nbytes(method) - own - old - exemplars - measured,
         "masks": 0,
     }
 

@@ -12,8 +12,10 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from torch import Tensor, nn
 
 from ..data import Batch, Split, Task
-from ..models import Model
+from ..errors import SettingsError
+from ..models import BufferDict, Model
 from ..ops import cross_entropy
+from ..settings.recipe import Optimizer, Schedule
 
 Terms = dict[str, Tensor]
 """Named terms of a loss, each a scalar; the engine minimises their sum and logs each."""
@@ -33,7 +35,22 @@ class Fit:
     name: str = "main"  # a word for logs and randomness; the Fit on the task's own data is `main`
     epochs: float | None = None
     lr: float | None = None
+    optimizer: Optimizer | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    batch: int | None = None
+    # a word of the recipe, or what the rate is multiplied by at a progress in [0, 1)
+    schedule: Schedule | Callable[[float], float] | None = None
     augment: bool = True  # as the recipe says; False: the images as they are stored
+    replay: Split | None = None  # examples from which a second batch is drawn, met as `batch.replay`
+    replay_batch: int = 64
+    after_backward: Callable[..., None] | None = None  # in place of the method's own
+    after_step: Callable[..., None] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to replay from nothing."""
+        if self.replay is not None and not len(self.replay):
+            raise SettingsError(f"The Fit {self.name!r} replays from a memory that holds nothing.")
 
 
 METHODS: dict[str, type["Method"]] = {}
@@ -63,6 +80,7 @@ class Method(nn.Module):
     scenarios: ClassVar[tuple[str, ...]] = ("task", "class", "domain")  # where the method is defined
     needs_task: ClassVar[bool] = False  # must be told the task at test time
     needs_past: ClassVar[bool] = False  # learns each task from the data of all tasks so far
+    isolates: ClassVar[tuple[str, ...]] = ()  # scenarios in which nothing that was learned can change
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make the module first, so that the dataclass's own `__init__` may assign modules."""
@@ -71,6 +89,9 @@ class Method(nn.Module):
         return self
 
     def __post_init__(self) -> None:
+        self.measured = (
+            BufferDict()
+        )  # what the method measured of itself: small tensors, for pictures and tables
         self.setup()
 
     def setup(self) -> None:
@@ -91,6 +112,16 @@ class Method(nn.Module):
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
         """Scores at test time, (B, K, H, W) -> (B, C); the task is given only where the scenario reveals it."""
         return self.model(x)  # type: ignore[no-any-return]
+
+    def validation_loss(self, batch: Batch, task: Task) -> Tensor:
+        """What `keep = best` and the plateau schedule go by, on held-out examples, in evaluation mode. -> ()"""
+        return cross_entropy(self.model(batch.x), batch.y, task.rivals)
+
+    def influences(self, task: Task) -> dict[str, Tensor]:
+        """Every tensor that can influence this task's scores, by name; of a method that isolates."""
+        raise SettingsError(
+            f"{self.name} does not isolate what it learned: later tasks change earlier answers."
+        )
 
     def forward(self, objective: Callable[..., Any], batch: Batch, task: Task) -> Any:
         """One entry for a step, whatever the objective: what compiling and data parallelism wrap."""

@@ -2,6 +2,7 @@
 
 from .distillation import distill, distill_l1, distill_l2, distill_sigmoid, unknown
 from .groups import Columns, among, columns, side_by_side
+from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
 
@@ -15,6 +16,7 @@ __all__ = [
     "distill_l1",
     "distill_l2",
     "distill_sigmoid",
+    "herd",
     "restrict",
     "side_by_side",
     "squared_distance",

@@ -21,6 +21,7 @@ def check_together(
         _order_problem(values.get("class_order", "natural"), entry, stream),
         _model_problem(values["model"], asked),
         _channels_problem(asked, entry),
+        _validation_problem(values),
         "size: only a folder's images are brought to a size; this stream has its own."
         if asked.get("size") and entry.kind != "folder"
         else "",
@@ -86,6 +87,16 @@ def _model_problem(model: str, asked: Mapping[str, Any]) -> str:
         return f"There is no model {model!r}.{closest(model, MODELS)} Models: {', '.join(MODELS)}."
     if asked.get("hidden") and model != "mlp":
         return f"hidden: only an mlp has hidden layers to set; the model is {model}. Add --model mlp, or leave it out."
+    return ""
+
+
+def _validation_problem(values: Mapping[str, Any]) -> str:
+    """Whatever looks at the validation loss needs examples that are held out."""
+    if values.get("validation"):
+        return ""
+    for key, value in (("schedule", "plateau"), ("keep", "best")):
+        if values.get(key) == value:
+            return f"{key}: {value} goes by the loss on held-out data; hold some out, --validation 0.1."
     return ""
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Optimizer = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "step", "cosine"]
+Schedule = Literal["constant", "step", "cosine", "plateau"]
+Keep = Literal["last", "best"]
 Precision = Literal["auto", "fp32", "bf16", "exact"]
 
 
@@ -19,4 +20,10 @@ class Recipe:
     optimizer: Optimizer = "adam"
     momentum: float = 0.0  # SGD's
     weight_decay: float = 0.0  # L2 in sgd and adam, decoupled in adamw
-    schedule: Schedule = "constant"  # step: a tenth after 60 % and again after 85 %; cosine: to zero
+    # step: a tenth after 60 % and again after 85 %; cosine: to zero; plateau: lowered whenever the validation loss
+    # has not become smaller for `patience` epochs, and stopped below `lr_floor`
+    schedule: Schedule = "constant"
+    patience: int = 6  # of plateau, in epochs
+    lr_factor: float = 0.5  # what plateau multiplies the rate by
+    lr_floor: float = 1e-6  # the rate below which plateau ends the training of a task
+    keep: Keep = "last"  # the weights at the end of a task, or those of its smallest validation loss

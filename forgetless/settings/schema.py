@@ -11,11 +11,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from ..errors import SettingsError
 from ..kinds import NonNegative, Positive, PositiveInt
 from .fields import MethodFacts
-from .recipe import Optimizer, Precision, Schedule
+from .recipe import Keep, Optimizer, Precision, Schedule
 from .settings import Scenario
 
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Momentum = Annotated[float, Ge(0), Lt(1)]
+Factor = Annotated[float, Gt(0), Lt(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
 Border = Annotated[int, Ge(0), Le(64)]
 Side = Annotated[int, Ge(8), Le(1024)]
@@ -62,7 +63,14 @@ class Shared:
     optimizer: Annotated[Optimizer | None, "a fresh one for each task"] = None
     momentum: Annotated[Momentum | None, "of sgd"] = None
     weight_decay: Annotated[NonNegative | None, "L2 in sgd and adam, decoupled in adamw"] = None
-    schedule: Annotated[Schedule | None, "step: a tenth after 60 % and after 85 %; cosine: to zero"] = None
+    schedule: Annotated[
+        Schedule | None,
+        "step: a tenth after 60 % and after 85 %; cosine: to zero; plateau: lowered when the validation loss rests",
+    ] = None
+    patience: Annotated[PositiveInt | None, "of plateau: epochs without a smaller validation loss"] = None
+    lr_factor: Annotated[Factor | None, "of plateau: what the rate is multiplied by then"] = None
+    lr_floor: Annotated[NonNegative | None, "of plateau: a task ends once the rate is below"] = None
+    keep: Annotated[Keep | None, "a task's last weights, or those of its smallest validation loss"] = None
     validation: Annotated[Share | None, "share of the training data held out, per class"] = None
     limit: Annotated[PositiveInt | None, "at most so many training images per class, for trying things"] = (
         None

@@ -1,0 +1,64 @@
+"""The loss terms of a Fit: summed up for the log, and seen to be finite."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..errors import DivergedError
+
+LOG_EVERY = 50  # steps between two lines of the log; on an accelerator also between two looks at the loss
+
+
+class Losses:
+    """Sums up loss terms without waiting for them, and sees to it that they are finite."""
+
+    def __init__(self, every_step: bool, task: int, fit: str) -> None:
+        self.every_step, self.task, self.fit = every_step, task, fit
+        self.names: tuple[str, ...] = ()
+        self.sums: Tensor | None = None
+        self.count = self.first = 0
+
+    def add(self, terms: dict[str, Tensor], step: int) -> Tensor:
+        """The sum to minimise."""
+        values = list(terms.values())
+        total = values[0]
+        for value in values[1:]:
+            total = total + value
+        if self.every_step and not math.isfinite(total.item()):
+            self._raise({name: value.item() for name, value in terms.items()}, step, step)
+        each = torch.stack([value.detach() for value in values])
+        self.names = tuple(terms)
+        self.sums = each if self.sums is None else self.sums.to(each.device) + each
+        if not self.count:
+            self.first = step
+        self.count += 1
+        return total
+
+    def state(self) -> Tensor:
+        """What is summed up, on the CPU."""
+        return torch.empty(0) if self.sums is None else self.sums.to("cpu", copy=True)
+
+    def go_to(self, step: int, sums: Tensor) -> None:
+        """Sum up from there on."""
+        self.count = step % LOG_EVERY
+        self.first = step - self.count
+        self.sums = sums if len(sums) else None
+
+    def read(self) -> dict[str, float]:
+        """Means since the last reading; the one place where an accelerator is waited for."""
+        assert self.sums is not None
+        sums = self.sums.tolist()
+        means = {name: value / self.count for name, value in zip(self.names, sums, strict=True)}
+        if not all(map(math.isfinite, means.values())):
+            self._raise(means, self.first, self.first + self.count - 1)
+        self.sums, self.count = None, 0
+        return means
+
+    def _raise(self, terms: dict[str, float], first: int, last: int) -> None:
+        broken = [name for name, value in terms.items() if not math.isfinite(value)] or list(terms)
+        where = f"step {last + 1}" if first == last else f"steps {first + 1} to {last + 1}"
+        raise DivergedError(
+            f"The loss term {', '.join(map(repr, broken))} is not a finite number in task {self.task + 1}, "
+            f"fit {self.fit!r}, {where}. A lower --lr is the usual cure; the weights before it are kept."
+        )
