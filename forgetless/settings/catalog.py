@@ -48,8 +48,9 @@ _CIFAR = Recipe(
     epochs=70, batch=128, lr=0.05, optimizer="sgd", momentum=0.9, weight_decay=5e-4, schedule="cosine"
 )
 _ARTICLE = Recipe(epochs=2, batch=256, lr=1e-3, optimizer="adamw", weight_decay=1e-4)
-_GPM = Recipe(epochs=5, batch=10, lr=1e-3, optimizer="adam")
-_SUPERCLASSES = Recipe(epochs=50, batch=64, lr=1e-3, optimizer="adam")
+_PATIENT = Recipe(lr=1e-3, optimizer="adam", schedule="plateau", patience=6, lr_factor=0.5, keep="best")
+_GPM = replace(_PATIENT, epochs=5, batch=10, lr_floor=1e-6)
+_SUPERCLASSES = replace(_PATIENT, epochs=50, batch=64, lr_floor=1e-5)
 
 # source -> (human name, hidden widths, recipe, mean, std) of the small grey sets
 _GREY = {
