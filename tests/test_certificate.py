@@ -9,7 +9,8 @@ from safetensors.numpy import load_file, save_file
 from forgetless import certificate
 from forgetless.certificate import certify, lines
 from forgetless.cli import main
-from forgetless.errors import SettingsError, StorageError
+from forgetless.errors import InterruptedRun, SettingsError, StorageError
+from forgetless.events import TaskScored
 from forgetless.run import run_settings
 from forgetless.settings.resolve import resolve
 
@@ -105,13 +106,19 @@ def test_a_certificate_kept_elsewhere_finds_a_run_that_was_exchanged(run, tmp_pa
     assert certify(run, against=kept).holds
 
 
-def test_a_resumed_run_has_the_same_certificate(finished, tmp_path):
+def test_a_run_that_was_stopped_and_resumed_has_the_same_certificate(finished, tmp_path):
     settings = resolve("frozen", "split-digits/3", QUICK | {"scenario": "task"})
-    (tmp_path / settings.folder).mkdir()
-    again = run_settings(settings, runs=tmp_path, checkpoint_every=0.0).path
-    assert json.loads((again / certificate.FILE).read_text()) == json.loads(
-        (finished / certificate.FILE).read_text()
-    )
+
+    def stop(event):
+        if isinstance(event, TaskScored) and event.task == 1:
+            raise InterruptedRun("stopped")
+
+    with pytest.raises(InterruptedRun):
+        run_settings(settings, runs=tmp_path, listen=stop)
+    again = run_settings(settings, runs=tmp_path)
+    assert again.result["resumed"] == 1
+    kept, made = ((path / certificate.FILE).read_text() for path in (finished, again.path))
+    assert json.loads(made) == json.loads(kept)
 
 
 @pytest.mark.parametrize(

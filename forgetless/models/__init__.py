@@ -1,6 +1,6 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
-from . import lenet, mlp, resnet
+from . import alexnet, lenet, lenet_wsn, mlp, resnet
 from .attention import Look, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
@@ -21,11 +21,13 @@ __all__ = [
     "Rule",
     "Snapshot",
     "Subnet",
+    "alexnet",
     "backbone",
     "build_model",
     "divide",
     "folded",
     "lenet",
+    "lenet_wsn",
     "look",
     "mapped",
     "mlp",
