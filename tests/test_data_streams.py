@@ -626,3 +626,18 @@ def test_what_cannot_work_is_refused_in_a_sentence(settings, changes, told, requ
     root = request.getfixturevalue("needs")(own[0]) if own else None
     with pytest.raises((SettingsError, DataError), match=told):
         build_stream(settings(**changes), root)
+
+
+def test_the_first_tasks_alone_are_those_of_the_whole_stream():
+    whole, first = (
+        build_stream(Settings("finetune", "split-digits", "class", tasks=count)) for count in (None, 2)
+    )
+    assert (len(whole), len(first)) == (5, 2)
+    for one, two in zip(whole.tasks, first.tasks, strict=False):
+        assert torch.equal(one.train.x, two.train.x)
+        assert one.classes == two.classes
+    assert whole.fingerprint != first.fingerprint
+    with pytest.raises(SettingsError, match="at least 1"):
+        build_stream(Settings("finetune", "split-digits", "class", tasks=0))
+    with pytest.raises(SettingsError, match="has 5 tasks; 6"):
+        resolve("finetune", "split-digits", {"tasks": 6})
