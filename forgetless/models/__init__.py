@@ -3,10 +3,10 @@
 from . import lenet, mlp, resnet
 from .containers import BufferDict, Snapshot
 from .folding import folded
-from .isolation import divide, parts_of_tasks, wearing
+from .isolation import count_capacity, divide, parts_of_tasks, wearing
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
-from .subnets import OfTask, Rule, Subnet
+from .subnets import Masks, OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",
@@ -14,6 +14,7 @@ __all__ = [
     "BufferDict",
     "ConvBackbone",
     "Head",
+    "Masks",
     "Model",
     "OfTask",
     "Rule",
@@ -21,6 +22,7 @@ __all__ = [
     "Subnet",
     "backbone",
     "build_model",
+    "count_capacity",
     "divide",
     "folded",
     "lenet",
