@@ -1,6 +1,7 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
-from . import lenet, mlp, resnet
+from . import alexnet, lenet, lenet_wsn, mlp, resnet
+from .attention import Look, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .isolation import count_capacity, divide, parts_of_tasks, wearing
@@ -14,20 +15,26 @@ __all__ = [
     "BufferDict",
     "ConvBackbone",
     "Head",
+    "Look",
     "Masks",
     "Model",
     "OfTask",
     "Rule",
     "Snapshot",
     "Subnet",
+    "alexnet",
     "backbone",
     "build_model",
     "count_capacity",
     "divide",
     "folded",
     "lenet",
+    "lenet_wsn",
+    "look",
+    "mapped",
     "mlp",
     "parts_of_tasks",
+    "require_pixels",
     "resnet",
     "wearing",
 ]
