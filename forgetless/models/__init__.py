@@ -4,10 +4,10 @@ from . import alexnet, lenet, lenet_wsn, mlp, resnet
 from .attention import Look, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
-from .isolation import divide, parts_of_tasks, wearing
+from .isolation import count_capacity, divide, parts_of_tasks, wearing
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
-from .subnets import OfTask, Rule, Subnet
+from .subnets import Masks, OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",
@@ -16,6 +16,7 @@ __all__ = [
     "ConvBackbone",
     "Head",
     "Look",
+    "Masks",
     "Model",
     "OfTask",
     "Rule",
@@ -24,6 +25,7 @@ __all__ = [
     "alexnet",
     "backbone",
     "build_model",
+    "count_capacity",
     "divide",
     "folded",
     "lenet",

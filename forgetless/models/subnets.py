@@ -1,12 +1,14 @@
 """A tensor of weights with scores beside it, and the subnetworks of tasks that follow from them."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from ..mask_code import GROUP, TASKS_AT, decode, encode
 from ..ops import count_of, official_mask, top_mask
 from .containers import BufferDict
 
@@ -47,22 +49,57 @@ class Rule:
 
 
 class Masks(BufferDict):
-    """Masks of one tensor, one for each task."""
+    """Masks of one tensor, one for each task, kept and saved in the paper's code (`forgetless.mask_code`).
+
+    Beside the containers the symbols themselves are at hand, which are not part of the state.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        super().__init__()
+        self.shape, self.tasks = like.shape, 0
+        self.layout = torch.channels_last if like.dim() == 4 else torch.contiguous_format
+        self.symbols: list[Tensor] = []  # bit b of the g-th: the mask of task 7 g + b
 
     def add(self, mask: Tensor) -> None:
         """Append the next task's mask."""
-        self[str(len(self))] = mask
+        number, bit = divmod(self.tasks, GROUP)
+        symbols = mask.to(torch.uint8) << bit
+        if bit:
+            symbols |= self.symbols.pop()
+        self.symbols.append(symbols.contiguous(memory_format=self.layout))
+        self.tasks += 1
+        container = encode(symbols.cpu().flatten().numpy(), bit + 1)
+        self[str(number)] = torch.from_numpy(container).to(mask.device)
 
     def of(self, task: int) -> Tensor:
         """A task's mask."""
-        return self[str(task)]
+        number, bit = divmod(task, GROUP)
+        return (self.symbols[number] & (1 << bit)).bool()
 
     def union(self) -> Tensor | None:
         """What any task keeps; None before the first."""
         union = None
-        for _, mask in self.items():
-            union = mask if union is None else union | mask
+        for symbols in self.symbols:
+            union = symbols.bool() if union is None else union | symbols.bool()
         return union
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self.symbols = [fn(symbols) for symbols in self.symbols]
+        return super()._apply(fn, recurse)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        before = dict(self.items())
+        super()._load_from_state_dict(state, prefix, *rest)
+        known = dict(zip(before, self.symbols, strict=True))
+        self.symbols, self.tasks = [], 0
+        for name, container in self.items():
+            same = name in before and torch.equal(before[name], container)
+            self.symbols.append(known[name] if same else self._decoded(container))
+            self.tasks += int(container[TASKS_AT])
+
+    def _decoded(self, container: Tensor) -> Tensor:
+        symbols = torch.from_numpy(decode(container.cpu().numpy())[0]).view(self.shape)
+        return symbols.to(container.device).contiguous(memory_format=self.layout)
 
 
 class Subnet(OfTask):
@@ -73,7 +110,7 @@ class Subnet(OfTask):
         self.rule, self.fan_in = rule, fan_in
         self.theta = theta
         self.s = nn.Parameter(torch.empty_like(theta))
-        self.masks = Masks()
+        self.masks = Masks(theta)
         self.owned: Tensor | None = None  # M: what earlier tasks use
         self.kept: Tensor | None = None  # θ as it was when this task began
         self.peers: tuple[Subnet, ...] = (self,)  # whose scores are ranked together
