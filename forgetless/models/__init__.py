@@ -1,7 +1,7 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
 from . import lenet, mlp, resnet
-from .attention import Look, look, mapped, require_pixels
+from .attention import Look, in_closed_form, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .model import Head, Model
@@ -19,6 +19,7 @@ __all__ = [
     "backbone",
     "build_model",
     "folded",
+    "in_closed_form",
     "lenet",
     "look",
     "mapped",

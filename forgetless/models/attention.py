@@ -1,6 +1,6 @@
 """Asking a model for its last feature maps together with the scores that it reads off them."""
 
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,21 @@ def mapped(model: Model) -> ConvBackbone:
         f"Attention was to be read off the last feature maps, but {type(model.backbone).__name__} has none. Use a "
         "convolutional network (--model resnet32, resnet18, lenet), or a method that needs no maps: lwf."
     )
+
+
+def in_closed_form(model: Model, asked: Literal["auto", "closed", "autograd"]) -> bool:
+    """Whether Grad-CAM is to be computed in closed form: as asked, or where it is valid.
+
+    Raises:
+        SettingsError: the model has no maps, or the closed form was asked for and is not valid.
+    """
+    averages = mapped(model).averages
+    if asked == "closed" and not averages:
+        raise SettingsError(
+            f"Attention maps in closed form were asked for (cam=closed), but {type(model.backbone).__name__} does not "
+            "average its last maps. Use cam=autograd, or a network that does: resnet18, resnet32."
+        )
+    return averages and asked != "autograd"
 
 
 def require_pixels(model: Model, x: Tensor) -> None:
