@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc, lwm
+from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc, lwm, wsn
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "lwf_mc",
     "lwm",
     "method",
+    "wsn",
 ]

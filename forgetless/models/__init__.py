@@ -1,11 +1,13 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
-from . import lenet, mlp, resnet
+from . import alexnet, lenet, lenet_wsn, mlp, resnet
 from .attention import Look, in_closed_form, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
+from .isolation import divide, parts_of_tasks, wearing
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
+from .subnets import OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",
@@ -15,15 +17,23 @@ __all__ = [
     "Head",
     "Look",
     "Model",
+    "OfTask",
+    "Rule",
     "Snapshot",
+    "Subnet",
+    "alexnet",
     "backbone",
     "build_model",
+    "divide",
     "folded",
     "in_closed_form",
     "lenet",
+    "lenet_wsn",
     "look",
     "mapped",
     "mlp",
+    "parts_of_tasks",
     "require_pixels",
     "resnet",
+    "wearing",
 ]

@@ -6,6 +6,7 @@ from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
+from .selection import count_of, official_mask, top_mask
 
 __all__ = [
     "Columns",
@@ -14,6 +15,7 @@ __all__ = [
     "binary_cross_entropy",
     "class_map",
     "columns",
+    "count_of",
     "cross_entropy",
     "distill",
     "distill_l1",
@@ -24,8 +26,10 @@ __all__ = [
     "gradient_map",
     "herd",
     "in_full",
+    "official_mask",
     "restrict",
     "side_by_side",
     "squared_distance",
+    "top_mask",
     "unknown",
 ]

@@ -66,7 +66,7 @@ def _share_problem(scenario: str, entry: StreamEntry, stream: str) -> str:
 
 
 def _order_problem(order: str, entry: StreamEntry, stream: str) -> str:
-    if order != "natural" and entry.kind not in ("split", "folder"):
+    if order != "natural" and not entry.has_order:
         return f"class_order: every task of {stream} has all classes, so there is no order to choose; leave it out."
     count = classes_of(entry)
     if order == "icarl" and count != 100:
