@@ -1,5 +1,7 @@
 """Asking a model for its last feature maps together with the scores that it reads off them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -86,3 +88,20 @@ def look(model: Model, x: Tensor) -> Look:
         scores = model.head(backbone.pool(maps))
     rows = torch.cat([cast(nn.Linear, block).weight for block in model.head.blocks])
     return Look(maps, scores, rows)
+
+
+@contextmanager
+def watched(model: Model) -> Iterator[list[Tensor]]:
+    """Inside: the last maps of each pass, in full precision, are kept; scores can be differentiated by them alone."""
+    backbone, seen = mapped(model), list[Tensor]()
+    own = backbone.maps
+
+    def maps(x: Tensor) -> Tensor:
+        seen.append(full(own(x)).detach().requires_grad_())
+        return seen[-1]
+
+    backbone.maps = maps  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        del backbone.maps
