@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.torch import save
 
 from . import metrics, record
+from .certificate import testify
 from .clock import Clock
 from .data.streams import build_stream
 from .engine import (
@@ -110,6 +111,8 @@ class Cell:
                 for kept, labels in ((saved.aware, answers.aware), (saved.agnostic, answers.agnostic)):
                     if labels is not None:
                         kept[index, j] = labels.numpy().astype(np.uint16)
+            if self.settings.scenario in self.method.isolates:
+                testify(self.folder, self.method, self.stream, index, self.plan)
         saved.task, saved.progress = index + 1, Progress(capture(self.method))
         last = saved.task == len(self.stream)
         if not last:

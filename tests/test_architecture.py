@@ -24,14 +24,15 @@ FACTS = {
 }
 LOW = FACTS | {"record", "settings"}
 PARTS = LOW | {"randomness", "data", "ops", "models"}
-RUNS = PARTS | {"methods", "engine", "checks", "blame", "cell", "run", "sweep"}
+RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
-    "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
+    "randomness": set(), "ops": {"errors"}, "models": {"errors", "ops"}, "data": LOW | {"randomness"},
     "memory": {"errors", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
-    "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
+    "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},
+    "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
     "api": RUNS, "cli": RUNS | {"report", "api"}, "__init__": RUNS | {"api"}, "__main__": {"cli"},
 }  # fmt: skip
 WITHOUT_TORCH = FACTS | {"record", "settings", "report", "api", "cli", "__init__", "__main__"}

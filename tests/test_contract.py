@@ -41,6 +41,15 @@ VARIANTS = {
     ),
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),
+    "wsn": (
+        {"bias": "masked", "scope": "global", "score": "raw", "score_init": "N01"},
+        {"bias": "per_task", "reset_scores": True, "threshold": "official", "ste_sign": False},
+    ),
+    "lwm": (
+        {"cam": "autograd", "base_class": "teacher", "relu": False},
+        {"ld": "softmax", "lc": "bce", "scope": "seen", "attention": "first_order", "dead_map": "keep"},
+        {"gamma": 0.0},
+    ),
 }
 
 
@@ -129,6 +138,13 @@ class NotFinite(Plain):
     def old(self, logits, answers, batch):
         same = logits[:, :1] - logits[:, :1]
         return super().old(logits, answers, batch) + same.abs().sqrt().sum().clamp(max=0.0)
+
+
+class HalfADistillation(Plain):
+    """As printed in the article on learning without memorizing: half of a binary cross-entropy."""
+
+    def old(self, logits, answers, batch):
+        return -(answers.sigmoid() * F.logsigmoid(logits[:, : answers.shape[1]])).sum(1).mean()
 
 
 class DrawsFromTorch(Plain):
@@ -406,7 +422,33 @@ class Successor(METHODS["finetune"]):
     """Built on a registered method."""
 
 
+class ClaimsToIsolate(Plain):
+    isolates = ("class",)
+
+    def influences(self, task):
+        return dict(self.model.named_parameters())
+
+
+class HidesAnInfluence(Plain):
+    """Everything rests after the first task, but what is said to matter leaves out the biases."""
+
+    scenarios = isolates = ("task",)
+
+    def learn(self, task):
+        fresh = self.model.grow(task.classes)
+        yield Fit(task.train, only=fresh if task.index else None)
+
+    def loss(self, batch, task):
+        return {"new": cross_entropy(self.model(batch.x), batch.y, task.rivals)}
+
+    def influences(self, task):
+        state = self.model.backbone.state_dict() | self.model.head.blocks[task.index].state_dict()
+        return {name: value for name, value in state.items() if not name.endswith("bias")}
+
+
 FAULTS = {
+    ClaimsToIsolate: "isolation holds",
+    HidesAnInfluence: "influences are complete",
     MovesOldRows: "old answers survive growth",
     RoundsToNothing: "finite in bf16",
     Successor: "is final",
@@ -414,6 +456,7 @@ FAULTS = {
     DetachedAttention: "every term moves a weight",
     GradientOnlyToTheTeacher: "every term moves a weight",
     NotFinite: "every term moves a weight",
+    HalfADistillation: "agreeing costs least",
     DrawsFromTorch: "loss is pure",
     DrawsFromPython: "loss is pure",
     WritesToSelf: "loss is pure",

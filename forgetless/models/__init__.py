@@ -1,10 +1,13 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
 from . import alexnet, lenet, lenet_wsn, mlp, resnet
+from .attention import Look, look, mapped, require_pixels
 from .containers import BufferDict, Snapshot
 from .folding import folded
+from .isolation import divide, parts_of_tasks, wearing
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
+from .subnets import OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",
@@ -12,14 +15,24 @@ __all__ = [
     "BufferDict",
     "ConvBackbone",
     "Head",
+    "Look",
     "Model",
+    "OfTask",
+    "Rule",
     "Snapshot",
+    "Subnet",
     "alexnet",
     "backbone",
     "build_model",
+    "divide",
     "folded",
     "lenet",
     "lenet_wsn",
+    "look",
+    "mapped",
     "mlp",
+    "parts_of_tasks",
+    "require_pixels",
     "resnet",
+    "wearing",
 ]

@@ -47,9 +47,9 @@ class SmallAlexNet(ConvBackbone):
             x = self.norms[place](convolution(x)).relu()
         return x
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, 2048)"""
-        x = F.max_pool2d(self.drops[2](self.maps(x)), 2).flatten(1)
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, 256, H', W') -> (B, 2048)"""
+        x = F.max_pool2d(self.drops[2](maps), 2).flatten(1)
         for place, layer in enumerate(self.layers, 3):
             x = self.drops[place](self.norms[place](layer(x)).relu())
         return x

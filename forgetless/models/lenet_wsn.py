@@ -33,9 +33,9 @@ class WideLeNet(ConvBackbone):
         """(B, K, H, W) -> (B, 50, H / 2, W / 2)"""
         return self.second(_pool(self.first(x).relu())).relu()  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, 500)"""
-        x = _pool(self.maps(x)).flatten(1)
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, 50, H / 2, W / 2) -> (B, 500)"""
+        x = _pool(maps).flatten(1)
         return self.fourth(self.third(x).relu()).relu()  # type: ignore[no-any-return]
 
 

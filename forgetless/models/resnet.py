@@ -65,6 +65,8 @@ class ResNet(ConvBackbone):
     within that difference.
     """
 
+    averages = True
+
     def __init__(
         self,
         channels: int,
@@ -90,9 +92,9 @@ class ResNet(ConvBackbone):
         """(B, K, H, W) -> (B, D, H', W')"""
         return self.blocks(self.shrink(F.relu(self.stem(x))))  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, D)"""
-        return self.maps(x).mean((2, 3))
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, D, H', W') -> (B, D)"""
+        return maps.mean((2, 3))
 
 
 _WIDTHS = (64, 128, 256, 512)
