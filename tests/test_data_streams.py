@@ -444,11 +444,12 @@ def test_the_permuted_stream_of_gpm_holds_out_the_first_six_thousand(needs):
 
 def test_the_share_held_out_can_be_asked_for_and_is_in_the_fingerprint(needs):
     root = needs("mnist")
+    asked = {
+        None: {}, 0.1: {"validation": 0.1}, 0.2: {"validation": 0.2},
+        0.0: {"validation": 0, "schedule": "constant", "keep": "last"},
+    }  # fmt: skip
     streams = {
-        share: published(
-            "permuted-mnist-gpm/2", root, seed=1, **({} if share is None else {"validation": share})
-        )
-        for share in (None, 0.1, 0.2, 0.0)
+        share: published("permuted-mnist-gpm/2", root, seed=1, **given) for share, given in asked.items()
     }
     assert {share: len(stream.trains[1]()) for share, stream in streams.items()} == {
         None: 54000, 0.1: 54000, 0.2: 48000, 0.0: 60000,
