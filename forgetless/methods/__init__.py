@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lwf, lwf_mc
+from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lwf, lwf_mc, lwm, wsn
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -17,5 +17,7 @@ __all__ = [
     "l2_anchor",
     "lwf",
     "lwf_mc",
+    "lwm",
     "method",
+    "wsn",
 ]

@@ -1,25 +1,36 @@
 """Pure functions of tensors that methods share."""
 
-from .distillation import distill, distill_l1, distill_l2, distill_sigmoid, unknown
+from .attention import attention_distance, class_map, full, gradient_map, in_full
+from .distillation import distill, distill_l1, distill_l2, distill_one_sided, distill_sigmoid, unknown
 from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance, weighted_squared_distance
+from .selection import count_of, official_mask, top_mask
 
 __all__ = [
     "Columns",
     "among",
+    "attention_distance",
     "binary_cross_entropy",
+    "class_map",
     "columns",
+    "count_of",
     "cross_entropy",
     "distill",
     "distill_l1",
     "distill_l2",
+    "distill_one_sided",
     "distill_sigmoid",
+    "full",
+    "gradient_map",
     "herd",
+    "in_full",
+    "official_mask",
     "restrict",
     "side_by_side",
     "squared_distance",
+    "top_mask",
     "unknown",
     "weighted_squared_distance",
 ]

@@ -26,7 +26,11 @@ def parse_stream(name: str) -> StreamEntry:
     """
     entry = find_stream(name.rstrip("/") or name)
     classes = classes_of(entry)
-    if entry.kind in ("split", "folder") and entry.base + entry.tasks - bool(entry.base) > classes:
+    if entry.kind == "superclasses" and entry.tasks > classes:
+        raise SettingsError(
+            f"{name!r}: there are {classes} superclasses, a task for each. Ask for fewer tasks."
+        )
+    if entry.has_order and entry.base + entry.tasks - bool(entry.base) > classes:
         raise SettingsError(
             f"{name!r}: {classes} classes are too few for it, for every task needs one of its own. "
             f"Ask for fewer tasks{'' if entry.kind == 'split' else f', as in {entry.source}/{classes}'}."
@@ -35,7 +39,9 @@ def parse_stream(name: str) -> StreamEntry:
 
 
 def classes_of(entry: StreamEntry) -> int:
-    """How many classes the data have."""
+    """How many classes, or groups of classes, there are to share out over the tasks."""
     if entry.kind == "folder":
         return len(list_folder(Path(entry.source)).train)
+    if entry.kind == "superclasses":
+        return 20
     return _CLASSES.get(entry.source, 10)
