@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from fake_runs import comparison
-
 from markupsafe import escape
 
 from forgetless.cli import main
