@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc, lwm, wsn
+from . import cumulative, finetune, frozen, joint, l2_anchor, lfd, lwf, lwf_mc, lwm, wsn
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "frozen",
     "joint",
     "l2_anchor",
+    "lfd",
     "lwf",
     "lwf_mc",
     "lwm",
