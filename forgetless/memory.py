@@ -1,5 +1,6 @@
 """Exemplars: the few old examples that a method may keep, as they are stored, in bytes that are counted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from .data import Split
 from .errors import SettingsError
+from .ops import herd
 
 
 class Memory(nn.Module):
@@ -48,6 +50,18 @@ class Memory(nn.Module):
         else:
             self.x, self.y = chosen.x.clone(), chosen.y.clone()
         self.group = torch.cat([self.group.to(rows.device), torch.full_like(rows, number)])
+
+    def add_each(self, data: Split, count: int, features: Callable[[Tensor], Tensor] | None = None) -> None:
+        """Remember so many examples of each label, a group each: by herding over their features, or any at random."""
+        for label in data.y.unique():  # type: ignore[no-untyped-call]
+            rows = (data.y == label).nonzero().flatten()
+            if features is None:
+                chosen = torch.randperm(len(rows))[:count].to(rows.device)
+            else:
+                with torch.no_grad():
+                    seen = [features(x) for x, _ in data.select(rows).batches(256)]
+                chosen = herd(torch.cat(seen), count)
+            self.add(data, rows[chosen])
 
     def trim(self, most: int | Tensor) -> None:
         """Forget all but the first `most` of each group; a tensor says how many of each, (groups or more,)."""

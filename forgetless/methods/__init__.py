@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lfl, lwf, lwf_mc, lwm, wsn
+from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lfd, lfl, lwf, lwf_mc, lwm, wsn
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "icarl",
     "joint",
     "l2_anchor",
+    "lfd",
     "lfl",
     "lwf",
     "lwf_mc",
