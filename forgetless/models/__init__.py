@@ -3,6 +3,7 @@
 from . import alexnet, lenet, lenet_wsn, mlp, resnet
 from .attention import Look, in_closed_form, look, mapped, require_pixels, watched
 from .containers import BufferDict, Snapshot
+from .fisher import fisher_diagonal
 from .folding import folded
 from .isolation import count_capacity, divide, parts_of_tasks, wearing
 from .model import Head, Model
@@ -33,6 +34,7 @@ __all__ = [
     "build_model",
     "count_capacity",
     "divide",
+    "fisher_diagonal",
     "folded",
     "in_closed_form",
     "lenet",

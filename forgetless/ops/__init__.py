@@ -5,7 +5,7 @@ from .distillation import distill, distill_l1, distill_l2, distill_one_sided, di
 from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
-from .penalties import distance_from_line, squared_distance
+from .penalties import distance_from_line, squared_distance, weighted_squared_distance
 from .search import smallest
 from .selection import count_of, official_mask, top_mask
 
@@ -35,4 +35,5 @@ __all__ = [
     "squared_distance",
     "top_mask",
     "unknown",
+    "weighted_squared_distance",
 ]
