@@ -113,6 +113,7 @@ def test_what_is_held_at_a_time_does_not_matter(monkeypatch):
 
 def test_answers_that_are_drawn_give_the_true_one_in_the_long_run_and_labels_do_not():
     model, task = dense(), tiny.stream("class").task(0)
+    torch.manual_seed(0)
     model.grow(task.classes)
     with torch.no_grad():
         model.head.blocks[0].weight *= 4  # of a network that is neither sure nor indifferent
