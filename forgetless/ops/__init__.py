@@ -6,10 +6,11 @@ from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
-from .selection import count_of, official_mask, top_mask
+from .selection import Selected, count_of, official_mask, select_top, through_mask, top_mask
 
 __all__ = [
     "Columns",
+    "Selected",
     "among",
     "attention_distance",
     "binary_cross_entropy",
@@ -28,8 +29,10 @@ __all__ = [
     "in_full",
     "official_mask",
     "restrict",
+    "select_top",
     "side_by_side",
     "squared_distance",
+    "through_mask",
     "top_mask",
     "unknown",
 ]
