@@ -25,6 +25,7 @@ from .engine import (
     count_bytes,
     evaluate,
     hash_of_tensors,
+    record_attention,
 )
 from .errors import DataError, InterruptedRun
 from .events import Listener, Note, RunEnded, RunStarted, Stepped, TaskScored
@@ -111,6 +112,7 @@ class Cell:
                 for kept, labels in ((saved.aware, answers.aware), (saved.agnostic, answers.agnostic)):
                     if labels is not None:
                         kept[index, j] = labels.numpy().astype(np.uint16)
+            record_attention(self.folder, self.method, self.stream, index, self.plan)
             if self.settings.scenario in self.method.isolates:
                 testify(self.folder, self.method, self.stream, index, self.plan)
         saved.task, saved.progress = index + 1, Progress(capture(self.method))

@@ -19,7 +19,9 @@ FACTS = {
     "interrupts",
     "version",
     "metrics",
+    "arrays",
     "predictions",
+    "attention",
     "estimates",
 }
 LOW = FACTS | {"record", "settings"}
@@ -27,9 +29,10 @@ PARTS = LOW | {"randomness", "data", "ops", "models"}
 RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
-    "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
-    "randomness": set(), "ops": {"errors"}, "data": LOW | {"randomness"}, "mask_code": {"errors"},
-    "capacity": {"mask_code"}, "models": {"errors", "ops", "mask_code", "capacity"},
+    "estimates": set(), "files": {"errors"}, "arrays": FACTS, "attention": FACTS, "predictions": FACTS,
+    "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
+    "data": LOW | {"randomness"}, "mask_code": {"errors"}, "capacity": {"mask_code"},
+    "models": {"errors", "ops", "mask_code", "capacity"},
     "memory": {"errors", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},

@@ -88,6 +88,10 @@ def posed(scenario, *, network=residual, moved=0.1, **fields):
     return method.eval(), task, tiny.batch(task.train)
 
 
+def terms_of(method, batch, task):
+    return method.loss(batch, task)[0]
+
+
 @pytest.fixture
 def looks(monkeypatch):
     """How often each attention function is called."""
@@ -176,7 +180,7 @@ def test_closed_form_and_double_backward_agree_to_the_last_digits(scenario, fiel
     results = []
     for cam in ("closed", "autograd"):
         method, task, batch = posed(scenario, cam=cam, gamma=5.0, **fields)
-        terms = method.train(training).loss(batch, task)
+        terms = terms_of(method.train(training), batch, task)
         sum(terms.values()).backward()
         gradients = {name: weight.grad for name, weight in method.model.named_parameters()}
         results.append(terms | gradients)
@@ -194,7 +198,7 @@ def test_closed_form_and_double_backward_agree_to_the_last_digits(scenario, fiel
 def test_the_terms_are_those_of_the_paper_written_out(kind, scenario):
     """One image, one pixel, one map at a time."""
     method, task, batch = posed(scenario, network=lambda: residual(kind), gamma=0.3, beta=0.6)
-    terms = method.loss(batch, task)
+    terms = terms_of(method, batch, task)
     answers, attention = [], []
     for x in batch.x.split(1):
         before = look(method.old.module, x)
@@ -220,7 +224,7 @@ def test_the_terms_are_those_of_the_paper_written_out(kind, scenario):
 def test_the_students_of_the_past_and_of_the_present_agree_where_nothing_has_moved():
     for scenario, cam in product(PLACES, ("closed", "autograd")):
         method, task, batch = posed(scenario, moved=0.0, cam=cam)
-        terms = method.loss(batch, task)
+        terms = terms_of(method, batch, task)
         assert terms["attention"] < 1e-7
         gradients = torch.autograd.grad(
             terms["attention"], list(method.model.parameters()), allow_unused=True
@@ -229,7 +233,7 @@ def test_the_students_of_the_past_and_of_the_present_agree_where_nothing_has_mov
 
 
 def gradient_of(method, task, batch, term="attention"):
-    value = method.loss(batch, task)[term]
+    value = terms_of(method, batch, task)[term]
     named = dict(method.model.named_parameters())
     if not value.requires_grad:
         return value, {}
@@ -260,17 +264,17 @@ def test_what_attention_is_differentiated_through(attention, rows, backbone, cam
 
 def test_scores_of_new_classes_do_not_choose_the_base_class():
     method, task, batch = posed("class")
-    before = method.loss(batch, task)["attention"]
+    before = terms_of(method, batch, task)["attention"]
     with torch.no_grad():
         method.model.head.blocks[1].bias.add_(100.0)
-    assert torch.equal(method.loss(batch, task)["attention"], before)
+    assert torch.equal(terms_of(method, batch, task)["attention"], before)
 
 
 def test_an_images_attention_does_not_depend_on_the_others_in_the_batch():
     method, task, batch = posed("class", network=lambda: residual(Deep))
-    whole = method.loss(batch, task)["attention"]
+    whole = terms_of(method, batch, task)["attention"]
     parts = [
-        method.loss(tiny.batch(task.train, slice(row, row + 1)), task)["attention"]
+        terms_of(method, tiny.batch(task.train, slice(row, row + 1)), task)["attention"]
         for row in range(len(batch.y))
     ]
     torch.testing.assert_close(torch.stack(parts).mean(), whole)
@@ -279,7 +283,7 @@ def test_an_images_attention_does_not_depend_on_the_others_in_the_batch():
 def test_batch_statistics_above_the_maps_are_refused():
     network = lambda: residual(Deep, norm=nn.BatchNorm2d(6))  # noqa: E731
     method, task, batch = posed("class", network=network)
-    assert method.loss(batch, task)["attention"] > 0, "in evaluation mode each image stands by itself"
+    assert terms_of(method, batch, task)["attention"] > 0, "in evaluation mode each image stands by itself"
     with pytest.raises(SettingsError, match="batch normalisation above them in training mode"):
         method.train().loss(batch, task)
 
@@ -301,7 +305,7 @@ def test_each_form_of_distillation_is_summed_over_the_old_heads():
         z, v = method.model(batch.x)[:, :4], method.old(batch.x)
         heads = [slice(0, 2), slice(2, 4)] if scenario == "task" else [slice(0, 4)]
         expected = sum(form(z[:, head], v[:, head]) for head in heads)
-        torch.testing.assert_close(method.loss(batch, task)["old"], expected)
+        torch.testing.assert_close(terms_of(method, batch, task)["old"], expected)
 
 
 @pytest.mark.parametrize(("ld", "rests"), [("bce", True), ("softmax", True), ("printed", False)])
@@ -325,7 +329,7 @@ def test_cross_entropy_and_yes_or_no_questions_over_new_or_all_competing_labels(
         if lc == "bce":
             labels = F.one_hot(y, z.shape[1]).to(z)
             expected = F.binary_cross_entropy_with_logits(z, labels, reduction="none").sum(1).mean()
-        torch.testing.assert_close(method.loss(batch, task)["new"], expected)
+        torch.testing.assert_close(terms_of(method, batch, task)["new"], expected)
 
 
 @pytest.mark.parametrize("cam", ["closed", "autograd"])
@@ -334,11 +338,11 @@ def test_attention_is_computed_in_full_precision(cam):
     method, task, batch = posed("class", cam=cam)
     method = method.float()
     batch = batch._replace(x=batch.x.float())
-    exact = method.loss(batch, task)["attention"]
+    exact = terms_of(method, batch, task)["attention"]
     with torch.autocast("cpu", torch.bfloat16):
         now = look(method.model, batch.x)
         assert now.maps.dtype == now.scores.dtype == torch.float32
-        quick = method.loss(batch, task)["attention"]
+        quick = terms_of(method, batch, task)["attention"]
         own = method.model.backbone.maps
         maps = {True: own(batch.x).detach(), False: method.old.module.backbone.maps(batch.x).detach()}
     assert quick.dtype == torch.float32
@@ -346,7 +350,7 @@ def test_attention_is_computed_in_full_precision(cam):
     assert abs(quick.item() - exact.item()) < 0.02
     method.model.backbone.maps = lambda x: maps[True].float().requires_grad_()
     method.old.module.backbone.maps = lambda x: maps[False].float()
-    alone = method.loss(batch, task)["attention"]
+    alone = terms_of(method, batch, task)["attention"]
     assert abs(quick.item() - alone.item()) < 1e-6
 
 
@@ -387,7 +391,7 @@ def test_attention_holds_maps_in_place():
     opt = torch.optim.SGD(method.model.parameters(), lr=0.02)
     values = []
     for _ in range(30):
-        value = method.loss(batch, task)["attention"]
+        value = terms_of(method, batch, task)["attention"]
         values.append(value.item())
         opt.zero_grad()
         value.backward()
@@ -407,3 +411,21 @@ def test_after_learning_with_attention_new_images_are_looked_at_more_as_the_old_
         assert not dead.any()
         drifts[gamma] = apart.mean().item()
     assert drifts[0.3] < 0.85 * drifts[0.0]
+
+
+def test_the_share_of_images_with_a_dead_map_is_measured_task_by_task():
+    method = learned(LwM, "class", 3, network=residual)
+    shares = method.measured["dead_maps"]
+    assert shares.shape == (3,)
+    assert shares[0] == 0, "in the first task there is nothing to compare with"
+    assert (shares <= 1).all()
+    assert "dead_maps" not in learned(LwM, "class", 1, gamma=0.0).measured
+    method, task, batch = posed("class")
+    with torch.no_grad():
+        for block in method.model.head.blocks:
+            block.weight.fill_(-1.0)  # features are not negative, so no pixel is for any class
+    terms, aux = method.loss(batch, task)
+    assert terms["attention"] == 0
+    assert aux["dead"] == 1
+    method.after_step(batch, task, aux)
+    assert method.get_buffer("looked").tolist() == [1, 1]

@@ -30,7 +30,7 @@ from torch import Tensor
 from ..data import Batch, Task
 from ..errors import SettingsError
 from ..kinds import NonNegative, Positive
-from ..models import Look, Model, Snapshot, folded, look, mapped, require_pixels
+from ..models import Look, Model, Snapshot, folded, in_closed_form, look, require_pixels
 from ..ops import (
     among,
     attention_distance,
@@ -57,32 +57,23 @@ class LwM(Method):
     # form of L_D: the whole binary cross-entropy; as printed (eq. 1); a softmax at `temperature`, as others have it
     ld: Literal["bce", "printed", "softmax"] = "bce"
     temperature: Positive = 2.0  # T of ld=softmax, which is not the paper's
-    base_class: Literal["student", "teacher"] = (
-        "student"  # whose highest base class b is (section 4.1: M_t's)
-    )
+    base_class: Literal["student", "teacher"] = "student"  # whose best base class b is (section 4.1: M_t's)
     relu: bool = True  # rectify Q (eq. 2)
     # what L_AD is differentiated through: full: all of Q; first_order: A alone; detached: nothing, a common fault
     attention: Literal["full", "first_order", "detached"] = "full"
     # how Q is computed: closed: from head rows; autograd: second-order; auto: closed where the network allows it
     cam: Literal["auto", "closed", "autograd"] = "auto"
     map_reduction: Literal["sum", "mean"] = "sum"  # of L_AD over the pixels (eq. 6: sum)
-    dead_map: Literal["mask", "keep"] = (
-        "mask"  # images whose map is dead on a side: distance zero, or as it comes
-    )
+    dead_map: Literal["mask", "keep"] = "mask"  # where a map is dead: distance zero, or as it comes
     # labels in L_C; new: this task's (section 5.3); seen: all that they compete with at test time; auto: new
     scope: Literal["auto", "new", "seen"] = "auto"
     lc: Literal["ce", "bce"] = "ce"  # L_C: softmax (section 5.1), or a sigmoid for each label, as iCaRL's
 
     def setup(self) -> None:
-        """Nothing outlives a task: the old network is the one that the task begins with."""
+        """Nothing that is learned from outlives a task: the old network is the one that the task begins with."""
         self.old: Snapshot | None = None
-        averages = bool(self.gamma) and mapped(self.model).averages
-        if self.gamma and self.cam == "closed" and not averages:
-            raise SettingsError(
-                f"lwm was asked for maps in closed form (cam=closed), but {type(self.model.backbone).__name__} "
-                "does not average its last maps. Use cam=autograd, or a network that does: resnet18, resnet32."
-            )
-        self.closed = averages and self.cam != "autograd"
+        self.register_buffer("looked", torch.zeros(2))  # in this task: shares of dead maps, steps
+        self.closed = bool(self.gamma) and in_closed_form(self.model, self.cam)
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Keep the old network, grow, train."""
@@ -100,20 +91,26 @@ class LwM(Method):
         self.rivals = task.rivals if seen else among(task.rivals, task.classes)
         self.first = (task.competing if seen else task.classes)[0]  # of the labels in L_C
         self.model.grow(task.classes)
+        self.get_buffer("looked").zero_()
         yield Fit(task.train)
+        if self.gamma:  # the share of dead maps in each task, 0 in the first, where no maps are compared
+            dead, steps = self.get_buffer("looked")[:1], self.get_buffer("looked")[1:]
+            shares = [self.measured["dead_maps"]] if "dead_maps" in self.measured else []
+            self.measured["dead_maps"] = torch.cat([*shares, dead / steps.clamp(min=1)])
 
-    def loss(self, batch: Batch, task: Task) -> Terms:
-        """L_C + β L_D + γ L_AD."""
+    def loss(self, batch: Batch, task: Task) -> tuple[Terms, dict[str, Tensor]]:
+        """L_C + β L_D + γ L_AD; and the share of images with a dead map."""
         if self.old is None:
-            return {"new": self.classify(self.model(batch.x), batch.y)}
+            return {"new": self.classify(self.model(batch.x), batch.y)}, {}
         if not self.gamma:
             z, v = self.model(batch.x), self.old(batch.x)
-            return {"new": self.classify(z, batch.y), "old": self.beta * self.answer(z, v)}
+            return {"new": self.classify(z, batch.y), "old": self.beta * self.answer(z, v)}, {}
         now, before = look(self.model, batch.x), look(cast(Model, self.old.module), batch.x)
         terms = {"new": self.classify(now.scores, batch.y)}
         if self.beta:
             terms["old"] = self.beta * self.answer(now.scores, before.scores.detach())
-        return terms | {"attention": self.gamma * self.attend(now, before)}
+        apart, dead = self.attend(now, before)
+        return terms | {"attention": self.gamma * apart.mean()}, {"dead": dead.float().mean()}
 
     def classify(self, z: Tensor, y: Tensor) -> Tensor:
         """L_C. (B, C), (B,) -> ()"""
@@ -122,16 +119,12 @@ class LwM(Method):
     def answer(self, z: Tensor, v: Tensor) -> Tensor:
         """L_D, of the student's and the teacher's scores. (B, C), (B, N) -> ()"""
         softmax: Distance = partial(distill, temperature=self.temperature)
-        forms: dict[str, Distance] = {
-            "bce": distill_sigmoid,
-            "printed": distill_one_sided,
-            "softmax": softmax,
-        }
-        form = forms[self.ld]
+        forms: dict[str, Distance] = {"bce": distill_sigmoid, "printed": distill_one_sided}
+        form = forms.get(self.ld, softmax)
         return torch.stack([g.softmaxes * form(g.now(z), g.old(v)) for g in self.groups]).sum()
 
-    def attend(self, now: Look, before: Look) -> Tensor:
-        """L_AD, of what the student and the teacher see of the same images. -> ()"""
+    def attend(self, now: Look, before: Look) -> tuple[Tensor, Tensor]:
+        """L_AD of each image, from what student and teacher see of it, and whether a map is dead. -> (B,), (B,)"""
         z, v = now.scores, before.scores
         b = (z[:, : v.shape[1]] if self.base_class == "student" else v).argmax(1)
         q_old = before.at(b, closed=self.closed, relu=self.relu, first_order=True).detach()
@@ -139,4 +132,9 @@ class LwM(Method):
         if self.attention == "detached":
             q_now = q_now.detach()
         keep = self.dead_map == "keep"
-        return attention_distance(q_now, q_old, reduction=self.map_reduction, keep_dead=keep)[0].mean()
+        return attention_distance(q_now, q_old, reduction=self.map_reduction, keep_dead=keep)
+
+    def after_step(self, batch: Batch, task: Task, aux: dict[str, Tensor]) -> None:
+        """Note how many images had a dead map."""
+        if "dead" in aux:
+            self.get_buffer("looked").add_(torch.stack([aux["dead"], torch.ones_like(aux["dead"])]))

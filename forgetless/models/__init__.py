@@ -1,7 +1,7 @@
 """Networks: a backbone and a head that grows, and what methods remember in."""
 
 from . import alexnet, lenet, lenet_wsn, mlp, resnet
-from .attention import Look, look, mapped, require_pixels
+from .attention import Look, in_closed_form, look, mapped, require_pixels, watched
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .isolation import count_capacity, divide, parts_of_tasks, wearing
@@ -28,6 +28,7 @@ __all__ = [
     "count_capacity",
     "divide",
     "folded",
+    "in_closed_form",
     "lenet",
     "lenet_wsn",
     "look",
@@ -36,5 +37,6 @@ __all__ = [
     "parts_of_tasks",
     "require_pixels",
     "resnet",
+    "watched",
     "wearing",
 ]

@@ -1,6 +1,8 @@
 """Asking a model for its last feature maps together with the scores that it reads off them."""
 
-from typing import NamedTuple, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +44,21 @@ def mapped(model: Model) -> ConvBackbone:
     )
 
 
+def in_closed_form(model: Model, asked: Literal["auto", "closed", "autograd"]) -> bool:
+    """Whether Grad-CAM is to be computed in closed form: as asked, or where it is valid.
+
+    Raises:
+        SettingsError: the model has no maps, or the closed form was asked for and is not valid.
+    """
+    averages = mapped(model).averages
+    if asked == "closed" and not averages:
+        raise SettingsError(
+            f"Attention maps in closed form were asked for (cam=closed), but {type(model.backbone).__name__} does not "
+            "average its last maps. Use cam=autograd, or a network that does: resnet18, resnet32."
+        )
+    return averages and asked != "autograd"
+
+
 def require_pixels(model: Model, x: Tensor) -> None:
     """See that the last maps of such images have more than one pixel: with one, any two maps are equal.
 
@@ -71,3 +88,20 @@ def look(model: Model, x: Tensor) -> Look:
         scores = model.head(backbone.pool(maps))
     rows = torch.cat([cast(nn.Linear, block).weight for block in model.head.blocks])
     return Look(maps, scores, rows)
+
+
+@contextmanager
+def watched(model: Model) -> Iterator[list[Tensor]]:
+    """Inside: the last maps of each pass, in full precision, are kept; scores can be differentiated by them alone."""
+    backbone, seen = mapped(model), list[Tensor]()
+    own = backbone.maps
+
+    def maps(x: Tensor) -> Tensor:
+        seen.append(full(own(x)).detach().requires_grad_())
+        return seen[-1]
+
+    backbone.maps = maps  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        del backbone.maps
