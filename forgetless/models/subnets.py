@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..mask_code import GROUP, TASKS_AT, decode, encode
-from ..ops import count_of, official_mask, top_mask
+from ..ops import Selected, count_of, official_mask, select_top, through_mask, top_mask
 from .containers import BufferDict
 
 
@@ -111,8 +111,10 @@ class Subnet(OfTask):
         self.theta = theta
         self.s = nn.Parameter(torch.empty_like(theta))
         self.masks = Masks(theta)
-        self.owned: Tensor | None = None  # M: what earlier tasks use
-        self.kept: Tensor | None = None  # θ as it was when this task began
+        self.free: Tensor | None = None  # 1 - M, in bits: what no earlier task uses
+        # between which bits θ may lie: at its value where an earlier task uses it, anywhere elsewhere
+        self.least: Tensor | None = None
+        self.most: Tensor | None = None
         self.peers: tuple[Subnet, ...] = (self,)  # whose scores are ranked together
         self.reset_scores()
 
@@ -129,59 +131,78 @@ class Subnet(OfTask):
     def forward(self) -> Tensor:
         """θ ⊙ m, of the task being learned or of the one that is worn."""
         if self.worn is not None:
-            return torch.where(self.masks.of(self.worn), self.theta, 0)
+            return through_mask(self.theta, self.masks.of(self.worn))
         signed = self.rule.score == "abs" and self.rule.sign
-        return _Masked.apply(self.theta, self.s, self.chosen(), self.owned, signed)  # type: ignore[no-any-return, no-untyped-call]
+        return _Masked.apply(self.theta, self.s, self.select(), self.free, signed)  # type: ignore[no-any-return, no-untyped-call]
 
     @torch.no_grad()
-    def chosen(self) -> Tensor:
-        """m, the mask that follows from the scores as they are now."""
-        ranked = [peer.s.abs() if self.rule.score == "abs" else peer.s.detach() for peer in self.peers]
-        if len(ranked) == 1:
-            return self._select(ranked[0])
-        masks = self._select(torch.cat([part.flatten() for part in ranked]))
-        start = sum(part.numel() for part in ranked[: self.peers.index(self)])
-        return masks[start : start + self.s.numel()].view(self.s.shape)
-
-    def _select(self, values: Tensor) -> Tensor:
+    def select(self) -> Selected:
+        """M as it follows from the scores as they are now."""
+        absolute = self.rule.score == "abs"
+        if len(self.peers) == 1 and self.rule.threshold == "exact":
+            return select_top(self.s, count_of(self.rule.capacity, self.s.numel()), absolute=absolute)
+        ranked = torch.cat([(peer.s.abs() if absolute else peer.s).flatten() for peer in self.peers])
         if self.rule.threshold == "official":
-            return official_mask(values, self.rule.capacity)
-        return top_mask(values, count_of(self.rule.capacity, values.numel()))
+            masks = official_mask(ranked, self.rule.capacity)
+        else:
+            masks = top_mask(ranked, count_of(self.rule.capacity, len(ranked)))
+        sizes = [peer.s.numel() for peer in self.peers]
+        start = sum(sizes[: self.peers.index(self)])
+        return Selected(kept=masks[start : start + self.s.numel()].view(self.s.shape).to(self.s.dtype))
+
+    def chosen(self) -> Tensor:
+        """M as it follows from the scores as they are now, True where a weight is kept."""
+        return self.select().mask(self.s.detach())
 
     def open(self) -> None:
         """Note what earlier tasks use, and the values there."""
-        self.owned = self.masks.union()
-        self.kept = None if self.owned is None else self.theta.detach().clone()
+        owned = self.masks.union()
+        if owned is None:
+            return
+        bits = bits_of(self.theta.detach())
+        ends = torch.iinfo(bits.dtype)
+        self.free = torch.where(owned, 0, -1).to(bits.dtype)
+        self.least, self.most = torch.where(owned, bits, ends.min), torch.where(owned, bits, ends.max)
 
-    @torch.no_grad()
     def restore(self) -> None:
         """Undo whatever the optimiser did to weights of earlier tasks: momentum and decay included."""
-        if self.owned is not None and self.kept is not None:
-            torch.where(self.owned, self.kept, self.theta, out=self.theta)
+        if self.least is not None and self.most is not None:
+            bits_of(self.theta.detach()).clamp_(self.least, self.most)
 
     def close(self) -> None:
         """Keep the mask."""
         self.masks.add(self.chosen())
-        self.owned = self.kept = None
+        self.free = self.least = self.most = None
 
     def influences(self, task: int) -> dict[str, Tensor]:
         """The mask, and the weights under it."""
         mask = self.masks.of(task)
-        return {"mask": mask, "theta": torch.where(mask, self.theta.detach(), 0)}
+        return {"mask": mask, "theta": through_mask(self.theta.detach(), mask)}
+
+
+def bits_of(weights: Tensor) -> Tensor:
+    """A view as whole numbers: equal and unequal are to the bit, and no number is rounded or flushed to zero."""
+    return weights.view({2: torch.int16, 4: torch.int32, 8: torch.int64}[weights.element_size()])
 
 
 class _Masked(torch.autograd.Function):
     """θ ⊙ m; the gradient reaches θ where it is chosen and free, and goes straight through to s everywhere."""
 
     @staticmethod
-    def forward(ctx: Any, theta: Tensor, s: Tensor, m: Tensor, owned: Tensor | None, signed: bool) -> Tensor:
-        ctx.save_for_backward(theta, s, m, owned)
-        ctx.signed = signed
-        return torch.where(m, theta, 0)
+    def forward(ctx: Any, theta: Tensor, s: Tensor, m: Selected, free: Tensor | None, signed: bool) -> Tensor:
+        ctx.save_for_backward(theta, s)
+        ctx.m, ctx.free, ctx.signed = m, free, signed
+        return m.through(theta, s)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        theta, s, m, owned = ctx.saved_tensors
-        free = m if owned is None else m > owned
-        through = g * theta
-        return torch.where(free, g, 0), through * s.sign() if ctx.signed else through, None, None, None
+        theta, s = ctx.saved_tensors
+        to_theta, to_s = ctx.m.through(g, s), g * theta
+        if ctx.free is not None:
+            bits_of(to_theta).bitwise_and_(ctx.free)
+        if ctx.signed:  # at zero, where |s| has no derivative, as where it is negative
+            _flipped(to_s, s, -1.0, False, grad_input=to_s)
+        return to_theta, to_s, None, None, None
+
+
+_flipped = torch.ops.aten.leaky_relu_backward.grad_input  # (x, s, -1): x where s > 0, else -x
