@@ -14,8 +14,13 @@ ABOUT = (
     "Write one self-contained page: the table, the accuracy on every task after every task, what was forgotten, "
     "the loss terms, and how to repeat it."
 )
-EXAMPLES = ("forgetless report", "forgetless report runs/lwf-* -o lwf.html")
+EXAMPLES = (
+    "forgetless report",
+    "forgetless report runs/lwf-* -o lwf.html",
+    "forgetless report --figures figures",
+)
 OUTPUT = Flag("output", str, None, "the page to write", "FILE")
+FIGURES = Flag("figures", str, None, "a folder into which each figure is written too, as SVG", "DIR")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         "report",
         ABOUT,
         (Word("run", "run folders, or folders of run folders; without any, all under --runs", many=True),),
-        plain_flags(OUTPUT, OURS["runs"]),
+        plain_flags(OUTPUT, FIGURES, OURS["runs"]),
         examples=EXAMPLES,
         short={"output": "-o"},
         shown={"output": "report.html"},
@@ -44,6 +49,11 @@ def main(argv: Sequence[str]) -> int:
 
     output = Path(asked.get("output", "report.html")).expanduser()
     write_report(with_result, output)
+    if "figures" in asked:
+        from ..report.drawn import write_figures
+
+        drawn = write_figures(with_result, Path(asked["figures"]).expanduser())
+        print(f"{len(drawn)} figures in {asked['figures']}", file=sys.stderr)
     left = len(paths) - len(with_result)
     if left:
         print(f"{left} of {len(paths)} runs have no result yet and are left out.", file=sys.stderr)
