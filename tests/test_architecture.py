@@ -106,7 +106,6 @@ def methods_stand_alone(tree, path):
         if top == "forgetless" and rest[0] not in {
             "methods",
             "data",
-            "memory",
             "models",
             "ops",
             "kinds",
