@@ -111,6 +111,7 @@ def methods_stand_alone(tree, path):
             "kinds",
             "errors",
             "randomness",
+            "memory",
         }:
             yield f"a method imports {name}"
 
