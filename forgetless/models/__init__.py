@@ -5,9 +5,10 @@ from .attention import Look, in_closed_form, look, mapped, require_pixels, watch
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .isolation import count_capacity, divide, parts_of_tasks, wearing
+from .masks import Masks
 from .model import Head, Model
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
-from .subnets import Masks, OfTask, Rule, Subnet
+from .subnets import OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",
