@@ -20,7 +20,7 @@ EXAMPLES = (
     "forgetless report --figures figures",
 )
 OUTPUT = Flag("output", str, None, "the page to write", "FILE")
-FIGURES = Flag("figures", str, None, "a folder into which each figure is written too, as SVG", "DIR")
+FIGURES = Flag("figures", str, None, "a folder for each figure as SVG, and its numbers as CSV", "DIR")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,9 +51,11 @@ def main(argv: Sequence[str]) -> int:
     write_report(with_result, output)
     if "figures" in asked:
         from ..report.drawn import write_figures
+        from ..report.export import write_tables
 
-        drawn = write_figures(with_result, Path(asked["figures"]).expanduser())
-        print(f"{len(drawn)} figures in {asked['figures']}", file=sys.stderr)
+        folder = Path(asked["figures"]).expanduser()
+        drawn, numbers = write_figures(with_result, folder), write_tables(with_result, folder)
+        print(f"{len(drawn)} figures and {len(numbers)} tables are in {folder}.", file=sys.stderr)
     left = len(paths) - len(with_result)
     if left:
         print(f"{left} of {len(paths)} runs have no result yet and are left out.", file=sys.stderr)
