@@ -30,15 +30,26 @@ RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "files": {"errors"}, "arrays": FACTS, "attention": FACTS, "predictions": FACTS,
-    "metrics": FACTS, "record": FACTS, "settings": LOW,
-    "randomness": set(), "ops": {"errors"}, "models": {"errors", "ops"}, "data": LOW | {"randomness"},
-    "memory": {"errors", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
+    "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
+    "data": LOW | {"randomness"}, "mask_code": {"errors"}, "capacity": {"mask_code"},
+    "models": {"errors", "ops", "mask_code", "capacity"},
+    "memory": {"errors", "ops", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},
     "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
     "api": RUNS, "cli": RUNS | {"report", "api"}, "__init__": RUNS | {"api"}, "__main__": {"cli"},
 }  # fmt: skip
-WITHOUT_TORCH = FACTS | {"record", "settings", "report", "api", "cli", "__init__", "__main__"}
+WITHOUT_TORCH = FACTS | {
+    "mask_code",
+    "capacity",
+    "record",
+    "settings",
+    "report",
+    "api",
+    "cli",
+    "__init__",
+    "__main__",
+}
 SHARED_BY_METHODS = {"__init__", "base", "registry"}  # files of `methods` that are no method
 PROXIES = {
     ("__init__", "__call__")
@@ -95,6 +106,7 @@ def methods_stand_alone(tree, path):
         if top == "forgetless" and rest[0] not in {
             "methods",
             "data",
+            "memory",
             "models",
             "ops",
             "kinds",

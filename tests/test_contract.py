@@ -22,6 +22,7 @@ from forgetless.checks import (
     stream_checks,
     summary_of,
 )
+from forgetless.checks.streams import check_tests_stay_apart
 from forgetless.data import Split, build_stream
 from forgetless.methods import METHODS, Fit, Method
 from forgetless.models import Head, Snapshot
@@ -650,6 +651,27 @@ def test_a_fault_of_a_stream_is_caught_by_its_check(what, check, tiny_stream):
     found = next(c for c in stream_checks() if name_of(c) == check)
     assert examine(found, tiny_stream("class")).complaint is None
     assert examine(found, spoilt(tiny_stream("class"), what)).complaint
+
+
+def test_a_few_images_that_a_published_set_holds_twice_are_let_pass(tiny_stream):
+    stream = tiny_stream("class")
+    train, test = stream.trains[1](), stream.tests[1]
+    for count, complaint in (
+        (3, None),
+        (4, f"4 of the {len(test)} test images of task 2 are training images too."),
+    ):
+        mixed = Split(torch.cat([train.x[:count], test.x[count:]]), test.y, test.pixels)
+        changed = replace(stream, tests=(stream.tests[0], mixed, *stream.tests[2:]))
+        assert examine(check_tests_stay_apart, changed).complaint == complaint
+
+
+def test_what_is_said_of_a_stream_names_it_and_shows_no_data(tiny_stream):
+    with pytest.raises(ContractError) as error:
+        check_stream(spoilt(tiny_stream("class"), "copy"))
+    lines = str(error.value).splitlines()
+    assert lines[0] == "The stream tiny does not keep the contract:"
+    assert lines[1].startswith("- tests stay apart (tiny, class scenario): 4 of the ")
+    assert all(len(line) < 200 for line in lines)
 
 
 def test_a_second_build_that_differs_is_caught(tiny_stream):

@@ -444,11 +444,12 @@ def test_the_permuted_stream_of_gpm_holds_out_the_first_six_thousand(needs):
 
 def test_the_share_held_out_can_be_asked_for_and_is_in_the_fingerprint(needs):
     root = needs("mnist")
+    asked = {
+        None: {}, 0.1: {"validation": 0.1}, 0.2: {"validation": 0.2},
+        0.0: {"validation": 0, "schedule": "constant", "keep": "last"},
+    }  # fmt: skip
     streams = {
-        share: published(
-            "permuted-mnist-gpm/2", root, seed=1, **({} if share is None else {"validation": share})
-        )
-        for share in (None, 0.1, 0.2, 0.0)
+        share: published("permuted-mnist-gpm/2", root, seed=1, **given) for share, given in asked.items()
     }
     assert {share: len(stream.trains[1]()) for share, stream in streams.items()} == {
         None: 54000, 0.1: 54000, 0.2: 48000, 0.0: 60000,
@@ -626,3 +627,18 @@ def test_what_cannot_work_is_refused_in_a_sentence(settings, changes, told, requ
     root = request.getfixturevalue("needs")(own[0]) if own else None
     with pytest.raises((SettingsError, DataError), match=told):
         build_stream(settings(**changes), root)
+
+
+def test_the_first_tasks_alone_are_those_of_the_whole_stream():
+    whole, first = (
+        build_stream(Settings("finetune", "split-digits", "class", tasks=count)) for count in (None, 2)
+    )
+    assert (len(whole), len(first)) == (5, 2)
+    for one, two in zip(whole.tasks, first.tasks, strict=False):
+        assert torch.equal(one.train.x, two.train.x)
+        assert one.classes == two.classes
+    assert whole.fingerprint != first.fingerprint
+    with pytest.raises(SettingsError, match="at least 1"):
+        build_stream(Settings("finetune", "split-digits", "class", tasks=0))
+    with pytest.raises(SettingsError, match="has 5 tasks; 6"):
+        resolve("finetune", "split-digits", {"tasks": 6})

@@ -17,10 +17,11 @@ ABOUT = (
 EXAMPLES = (
     "forgetless report",
     "forgetless report runs/lwf-* -o lwf.html",
-    "forgetless report --figures figures",
+    "forgetless report --figures figures --tables numbers",
 )
 OUTPUT = Flag("output", str, None, "the page to write", "FILE")
-FIGURES = Flag("figures", str, None, "a folder for each figure as SVG, and its numbers as CSV", "DIR")
+FIGURES = Flag("figures", str, None, "also write each picture there, as an SVG file", "DIR")
+TABLES = Flag("tables", str, None, "also write the numbers there, as CSV files", "DIR")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         "report",
         ABOUT,
         (Word("run", "run folders, or folders of run folders; without any, all under --runs", many=True),),
-        plain_flags(OUTPUT, FIGURES, OURS["runs"]),
+        plain_flags(OUTPUT, FIGURES, TABLES, OURS["runs"]),
         examples=EXAMPLES,
         short={"output": "-o"},
         shown={"output": "report.html"},
@@ -49,15 +50,16 @@ def main(argv: Sequence[str]) -> int:
 
     output = Path(asked.get("output", "report.html")).expanduser()
     write_report(with_result, output)
-    if "figures" in asked:
-        from ..report.drawn import write_figures
-        from ..report.export import write_tables
-
-        folder = Path(asked["figures"]).expanduser()
-        drawn, numbers = write_figures(with_result, folder), write_tables(with_result, folder)
-        print(f"{len(drawn)} figures and {len(numbers)} tables are in {folder}.", file=sys.stderr)
     left = len(paths) - len(with_result)
     if left:
         print(f"{left} of {len(paths)} runs have no result yet and are left out.", file=sys.stderr)
     print(output)
+    if "figures" in asked:
+        from ..report.files import write_figures
+
+        print(*write_figures(with_result, Path(asked["figures"]).expanduser()), sep="\n")
+    if "tables" in asked:
+        from ..report.export import write_tables
+
+        print(*write_tables(with_result, Path(asked["tables"]).expanduser()), sep="\n")
     return 0

@@ -131,7 +131,8 @@ def article_permutations(tasks: int) -> list[Permute | None]:
 def gpm_permutations(tasks: int, seed: int) -> list[Permute | None]:
     """Those of HAT's, GPM's and WSN's code: ids shuffled by the seed, then for id r in place i the seed 100 r + i.
 
-    The first task is permuted too. For fewer or more than ten tasks so many ids are shuffled, as in that code.
+    The first task is permuted too. WSN's script has seed 1. For fewer or more than ten tasks so many ids are
+    shuffled, as in that code.
 
     Raises:
         SettingsError: a seed that numpy's generator does not take.

@@ -54,7 +54,7 @@ def build_stream(settings: Settings, root: Path | None = None) -> Stream:
     pixels = choose_pixels(source, mean, std, crop=crop, flip=flip)
     held = hold_out(source, settings.limit, settings.validation, entry.held_out)
     source = source.pad(settings.padding)
-    cuts = _cuts(entry, settings, source)
+    cuts = _cuts(entry, settings, source)[: settings.tasks]
     stream = compile_stream(entry.name, entry.version, source, cuts, settings.scenario, pixels, held)
     return replace(stream, notes=_notes(entry))
 
@@ -119,6 +119,10 @@ def _changes(entry: StreamEntry, seed: int, source: Source) -> Sequence[Change |
 
 def _check_bounds(settings: Settings) -> None:
     """Refuse numbers that are out of range."""
+    if settings.tasks is not None and settings.tasks < 1:
+        raise SettingsError(
+            f"tasks is how many of the stream's tasks are learned, at least 1, not {settings.tasks}."
+        )
     if not 0 <= settings.padding <= 256:
         raise SettingsError(f"padding is a number of pixels from 0 to 256, not {settings.padding}.")
     if settings.size is not None and not 1 <= settings.size <= 1024:

@@ -25,7 +25,7 @@ from torch import Tensor
 from ..data import Batch, Task
 from ..errors import SettingsError
 from ..kinds import Positive
-from ..models import OfTask, Rule, Subnet, divide, parts_of_tasks, wearing
+from ..models import OfTask, Rule, Subnet, count_capacity, divide, parts_of_tasks, wearing
 from .base import Fit, Method, method
 
 
@@ -72,6 +72,7 @@ class WSN(Method):
         yield Fit(task.train, only=[self.model.backbone, head])
         for part in parts_of_tasks(self.model):
             part.close()
+        count_capacity(self.model, self.measured)
 
     def after_step(self, batch: Batch, task: Task, aux: Any) -> None:
         """Put back what earlier tasks own."""

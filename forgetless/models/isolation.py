@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..capacity import LayerMasks, account
 from ..errors import SettingsError
 from .containers import BufferDict
 from .subnets import OfTask, Rule, Subnet
@@ -151,3 +152,24 @@ def wearing(network: nn.Module, task: int) -> Iterator[None]:
     finally:
         for part in parts:
             part.worn = None
+
+
+def count_capacity(network: nn.Module, measured: BufferDict) -> None:
+    """Add the newest task's figures to what was measured: `forgetless.capacity.account` says which."""
+    subnets = [part for part in network.modules() if isinstance(part, Subnet)]
+    layers = [
+        LayerMasks(
+            [symbols.cpu().flatten().numpy() for symbols in subnet.masks.symbols],
+            subnet.masks.tasks,
+            sum(container.nbytes for _, container in subnet.masks.items()),
+        )
+        for subnet in subnets
+    ]
+    masked = {id(t) for subnet in subnets for t in (subnet.theta, *subnet.masks.buffers())}
+    kept = network.state_dict(keep_vars=True).values()
+    other = sum(tensor.nbytes for tensor in kept if id(tensor) not in masked)
+    before = {name: value.cpu().double().numpy() for name, value in measured.items()}
+    measured.update(
+        (name, torch.from_numpy(value).float().to(measured.device))
+        for name, value in account(layers, other, before).items()
+    )

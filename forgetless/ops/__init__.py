@@ -5,11 +5,13 @@ from .distillation import distill, distill_l1, distill_l2, distill_one_sided, di
 from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
-from .penalties import squared_distance
-from .selection import count_of, official_mask, top_mask
+from .penalties import distance_from_line, squared_distance, weighted_squared_distance
+from .search import smallest
+from .selection import Selected, count_of, official_mask, select_top, through_mask, top_mask
 
 __all__ = [
     "Columns",
+    "Selected",
     "among",
     "attention_distance",
     "binary_cross_entropy",
@@ -17,6 +19,7 @@ __all__ = [
     "columns",
     "count_of",
     "cross_entropy",
+    "distance_from_line",
     "distill",
     "distill_l1",
     "distill_l2",
@@ -28,8 +31,12 @@ __all__ = [
     "in_full",
     "official_mask",
     "restrict",
+    "select_top",
     "side_by_side",
+    "smallest",
     "squared_distance",
+    "through_mask",
     "top_mask",
     "unknown",
+    "weighted_squared_distance",
 ]

@@ -19,6 +19,7 @@ from .formats import duration, size
 from .groups import Section, sections_of
 from .notes import notes_for
 from .palette import colours_of, heat_rules
+from .pictures import of_methods
 from .render import HEADINGS, LEGEND
 from .repeat import recipe_of
 from .table import MEASURES, Block, Cell, make_table
@@ -118,6 +119,7 @@ def _block(block: Block, colours: figures.Colours) -> dict[str, Any]:
         "heats": [(heat, figures.heat_map(heat)) for heat in heats],
         "looks": _looks(section, colours),
         "losses": [(loss, figures.loss_lines(loss), _terms(loss)) for loss in losses],
+        "pictures": of_methods(section),
         "costs": _costs(section),
         "measures": _measures(section),
     }
@@ -128,11 +130,10 @@ def _looks(section: Section, colours: figures.Colours) -> dict[str, Any] | None:
     rows = looks.rows_of(section)
     if not rows:
         return None
-    drifts = [drift for group in section.groups if (drift := looks.drift_of(group))]
+    drifts = looks.drifts_of(section)
     key = f"{section.stream}-{section.scenario}".replace("/", "-").replace(" ", "-")
-    count = min(attention.GRID_IMAGES, len(rows[0].seen.labels))
     return {
-        "grids": [attention.grid(rows, k, f"look-{key}-{k}") for k in range(count)],
+        "grids": [attention.grid(rows, k, f"look-{key}-{k}") for k in range(attention.shown(rows))],
         "seeds": sorted({row.seed for row in rows}),
         "alike": looks.begin_alike(rows),
         "drift": attention.drift_lines(drifts, colours),

@@ -96,7 +96,7 @@ STREAMS: dict[str, StreamEntry] = {
         ),
         StreamEntry(
             "permuted-mnist-gpm", "mnist", "gpm", 10, ("task",), "mlp", (100, 100), _GPM, (0.1307,), (0.3081,),
-            "the Permuted MNIST of GPM and WSN, every task permuted, a head for each; their scripts have --seed 1",
+            "the Permuted MNIST of GPM and WSN, every task permuted, a head for each; WSN's script has --seed 1",
             validation=0.1, held_out="first",
         ),
         _cifar10("cifar10", "CIFAR-10"),

@@ -22,6 +22,9 @@ def check_together(
         _model_problem(values["model"], asked),
         _channels_problem(asked, entry),
         _validation_problem(values),
+        f"tasks: {stream} has {entry.tasks} tasks; {values['tasks']} cannot be learned."
+        if (values.get("tasks") or 0) > entry.tasks
+        else "",
         "size: only a folder's images are brought to a size; this stream has its own."
         if asked.get("size") and entry.kind != "folder"
         else "",
