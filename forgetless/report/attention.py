@@ -11,9 +11,11 @@ from PIL import Image
 
 from ..attention import Attention
 from ..estimates import Estimate
-from .figures import Colours, colour
+from .figures import Colours, colour, swatch
 from .formats import DASH, percent
-from .looks import Drift, Row
+from .groups import Section
+from .looks import Drift, Row, drifts_of, rows_of
+from .picture import Picture
 from .svg import Frame, drawing, element, marker, points, ticks
 
 GRID_IMAGES = 8  # of which there are grids
@@ -24,6 +26,34 @@ _SHADES = 64
 _LETTERS = 12  # of a class's name, under a picture
 # Viridis (van der Walt and Smith, 2015): equal steps of it look equal, also to those who see few colours.
 _RAMP = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725")
+
+
+def pictures(section: Section, colours: Colours) -> list[Picture]:
+    """Every grid, and the two figures of drift; nothing where no run recorded maps."""
+    rows, drifts = rows_of(section), drifts_of(section)
+    if not rows:
+        return []
+    made = [
+        Picture(
+            f"attention {k + 1}",
+            f"Where the network looks, image {k + 1}",
+            f"Grad-CAM of the image's own class; under it distance from M₀'s map, cosine, answer. Seed {rows[0].seed}.",
+            grid(rows, k, f"look-{k}"),
+        )
+        for k in range(shown(rows))
+    ]
+    keys = [(drift.label, swatch(colours[drift.label])) for drift in drifts]
+    about = "over images of the first task"
+    made.append(
+        Picture("drift", f"Distance of maps from the first, {about}", "", drift_lines(drifts, colours), keys)
+    )
+    made.append(Picture("dead-maps", f"Share of dead maps, {about}", "", dead_lines(drifts, colours), keys))
+    return made
+
+
+def shown(rows: Sequence[Row]) -> int:
+    """Of how many images there is a grid."""
+    return min(GRID_IMAGES, len(rows[0].seen.labels))
 
 
 def grid(rows: Sequence[Row], image: int, key: str) -> Markup:

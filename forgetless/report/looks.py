@@ -94,6 +94,11 @@ def drift_of(group: Group) -> Drift | None:
     )
 
 
+def drifts_of(section: Section) -> list[Drift]:
+    """The drift of each configuration that made maps."""
+    return [drift for group in section.groups if (drift := drift_of(group))]
+
+
 def _mean_over_seeds(values: Matrix) -> Matrix:
     """The mean of each image's values that are numbers; images without any are left out. (S, N) -> (M,)"""
     known = ~np.isnan(values)

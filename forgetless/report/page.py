@@ -130,11 +130,10 @@ def _looks(section: Section, colours: figures.Colours) -> dict[str, Any] | None:
     rows = looks.rows_of(section)
     if not rows:
         return None
-    drifts = [drift for group in section.groups if (drift := looks.drift_of(group))]
+    drifts = looks.drifts_of(section)
     key = f"{section.stream}-{section.scenario}".replace("/", "-").replace(" ", "-")
-    count = min(attention.GRID_IMAGES, len(rows[0].seen.labels))
     return {
-        "grids": [attention.grid(rows, k, f"look-{key}-{k}") for k in range(count)],
+        "grids": [attention.grid(rows, k, f"look-{key}-{k}") for k in range(attention.shown(rows))],
         "seeds": sorted({row.seed for row in rows}),
         "alike": looks.begin_alike(rows),
         "drift": attention.drift_lines(drifts, colours),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from . import attention, figures, looks, series, subnetworks
+from . import attention, figures, series, subnetworks
 from .groups import Section
 from .picture import Key, Picture
 
@@ -17,7 +17,7 @@ def of_methods(section: Section) -> list[Picture]:
 
 def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
     """What every method has to show, then what only some have."""
-    made = [*_compared(section, colours), *_looks(section, colours)]
+    made = [*_compared(section, colours)]
     for group in section.groups:
         if heat := series.heat_of(group):
             made.append(
@@ -32,7 +32,7 @@ def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
             ]
             about = f"Loss of {losses.label}"
             made.append(Picture(f"loss {losses.label}", about, "", figures.loss_lines(losses), keys))
-    return made + of_methods(section)
+    return made + attention.pictures(section, colours) + of_methods(section)
 
 
 def _compared(section: Section, colours: figures.Colours) -> Iterator[Picture]:
@@ -49,22 +49,5 @@ def _compared(section: Section, colours: figures.Colours) -> Iterator[Picture]:
         yield Picture("forgetting", "Forgetting of each task, in points", "", drawn, _keys(bars, colours))
 
 
-def _looks(section: Section, colours: figures.Colours) -> Iterator[Picture]:
-    """Where methods look in images of the first task."""
-    rows = looks.rows_of(section)
-    for k in range(min(attention.GRID_IMAGES, len(rows[0].seen.labels)) if rows else 0):
-        drawn = attention.grid(rows, k, f"look-{k}")
-        yield Picture(f"attention {k + 1}", "Where the network looks for an image's class", "", drawn)
-    drifts = [drift for group in section.groups if (drift := looks.drift_of(group))]
-    if drifts:
-        keys = _keys(drifts, colours)
-        yield Picture(
-            "drift", "Distance of the maps from the first", "", attention.drift_lines(drifts, colours), keys
-        )
-        yield Picture(
-            "dead maps", "Share of images with a dead map", "", attention.dead_lines(drifts, colours), keys
-        )
-
-
-def _keys(lines: Sequence[series.Series] | Sequence[looks.Drift], colours: figures.Colours) -> list[Key]:
+def _keys(lines: Sequence[series.Series], colours: figures.Colours) -> list[Key]:
     return [(line.label, figures.swatch(colours[line.label])) for line in lines]
