@@ -1,8 +1,8 @@
 """Winning SubNetworks against their paper: accuracy, union density, capacity, and backward transfer as measured.
 
-`python -m benchmarks.wsn_table permuted-mnist|superclasses --data DIR --runs DIR [--jobs N] [--seeds N]`. Each cell is a
-run folder below --runs: what is finished there is not run again, and what was interrupted goes on. `--table` runs
-nothing and writes the table of what is finished.
+`python -m benchmarks.wsn_table permuted-mnist|superclasses --data DIR --runs DIR [--jobs N] [--seeds N]`. Each cell
+is a run folder below --runs: what is finished there is not run again, and what was interrupted goes on. `--table`
+runs nothing and writes the table of what is finished.
 """
 
 import argparse
@@ -62,8 +62,8 @@ def main() -> None:
     if not runs:
         raise SystemExit(f"No run of {asked.table} is finished below {asked.runs}.")
     note = (
-        f"{SOURCE}. Accepted where the accuracy is within twice the combined standard deviation, or {POINT} points, and "
-        f"the union density within {DENSITY:g} points. Backward transfer is measured: every old task is tested again."
+        f"{SOURCE}. Accepted where the accuracy is within twice the combined standard deviation, or {POINT} points, "
+        f"and the union density within {DENSITY:g} points. Backward transfer is measured: old tasks are tested again."
     )
     results.write(f"wsn-{asked.table}", "benchmarks.wsn_table", {"rows": [_row(cell, runs)], "note": note})
 
