@@ -6,10 +6,11 @@ from .groups import Columns, among, columns, side_by_side
 from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import squared_distance
-from .selection import Selected, count_of, official_mask, select_top, through_mask, top_mask
+from .selection import Hint, Selected, count_of, official_mask, select_top, through_mask, top_mask
 
 __all__ = [
     "Columns",
+    "Hint",
     "Selected",
     "among",
     "attention_distance",
