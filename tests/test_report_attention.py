@@ -262,7 +262,9 @@ def test_the_page_shows_them_and_needs_nothing_else(paths):
 
 def test_each_picture_is_a_file_that_stands_by_itself(paths, tmp_path):
     files = [
-        path for path in write_figures(paths, tmp_path / "out") if "maps" in path.name or "looks" in path.name
+        path
+        for path in write_figures(paths, tmp_path / "out")
+        if any(word in path.name for word in ("attention", "drift", "dead-maps"))
     ]
     assert len(files) == 8 + 2
     for path in files:

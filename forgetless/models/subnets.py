@@ -1,16 +1,14 @@
 """A tensor of weights with scores beside it, and the subnetworks of tasks that follow from them."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..mask_code import GROUP, TASKS_AT, decode, encode
 from ..ops import Selected, count_of, official_mask, select_top, through_mask, top_mask
-from .containers import BufferDict
+from .masks import Latest, Masks
 
 
 class OfTask(nn.Module):
@@ -23,9 +21,6 @@ class OfTask(nn.Module):
     @abstractmethod
     def open(self) -> None:
         """Begin the next task."""
-
-    def restore(self) -> None:
-        """Undo whatever the optimiser did to what earlier tasks use."""
 
     @abstractmethod
     def close(self) -> None:
@@ -46,60 +41,8 @@ class Rule:
     sign: bool = True  # abs: the scores' gradient carries their sign
     threshold: Literal["exact", "official"] = "exact"
     init: Literal["uniform", "N01", "U01"] = "uniform"
-
-
-class Masks(BufferDict):
-    """Masks of one tensor, one for each task, kept and saved in the paper's code (`forgetless.mask_code`).
-
-    Beside the containers the symbols themselves are at hand, which are not part of the state.
-    """
-
-    def __init__(self, like: Tensor) -> None:
-        super().__init__()
-        self.shape, self.tasks = like.shape, 0
-        self.layout = torch.channels_last if like.dim() == 4 else torch.contiguous_format
-        self.symbols: list[Tensor] = []  # bit b of the g-th: the mask of task 7 g + b
-
-    def add(self, mask: Tensor) -> None:
-        """Append the next task's mask."""
-        number, bit = divmod(self.tasks, GROUP)
-        symbols = mask.to(torch.uint8) << bit
-        if bit:
-            symbols |= self.symbols.pop()
-        self.symbols.append(symbols.contiguous(memory_format=self.layout))
-        self.tasks += 1
-        container = encode(symbols.cpu().flatten().numpy(), bit + 1)
-        self[str(number)] = torch.from_numpy(container).to(mask.device)
-
-    def of(self, task: int) -> Tensor:
-        """A task's mask."""
-        number, bit = divmod(task, GROUP)
-        return (self.symbols[number] & (1 << bit)).bool()
-
-    def union(self) -> Tensor | None:
-        """What any task keeps; None before the first."""
-        union = None
-        for symbols in self.symbols:
-            union = symbols.bool() if union is None else union | symbols.bool()
-        return union
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self.symbols = [fn(symbols) for symbols in self.symbols]
-        return super()._apply(fn, recurse)
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        before = dict(self.items())
-        super()._load_from_state_dict(state, prefix, *rest)
-        known = dict(zip(before, self.symbols, strict=True))
-        self.symbols, self.tasks = [], 0
-        for name, container in self.items():
-            same = name in before and torch.equal(before[name], container)
-            self.symbols.append(known[name] if same else self._decoded(container))
-            self.tasks += int(container[TASKS_AT])
-
-    def _decoded(self, container: Tensor) -> Tensor:
-        symbols = torch.from_numpy(decode(container.cpu().numpy())[0]).view(self.shape)
-        return symbols.to(container.device).contiguous(memory_format=self.layout)
+    rate: float = 1.0  # of the scores, beside that of the weights
+    stale: bool = False  # keep the mask that the last step began with
 
 
 class Subnet(OfTask):
@@ -110,7 +53,8 @@ class Subnet(OfTask):
         self.rule, self.fan_in = rule, fan_in
         self.theta = theta
         self.s = nn.Parameter(torch.empty_like(theta))
-        self.masks = Masks(theta)
+        self.masks, self.last = Masks(theta), Latest()
+        self.before: Tensor | None = None  # the scores before a step, where they move at a rate of their own
         self.free: Tensor | None = None  # 1 - M, in bits: what no earlier task uses
         # between which bits θ may lie: at its value where an earlier task uses it, anywhere elsewhere
         self.least: Tensor | None = None
@@ -156,6 +100,7 @@ class Subnet(OfTask):
 
     def open(self) -> None:
         """Note what earlier tasks use, and the values there."""
+        self.last.forget()
         owned = self.masks.union()
         if owned is None:
             return
@@ -164,15 +109,30 @@ class Subnet(OfTask):
         self.free = torch.where(owned, 0, -1).to(bits.dtype)
         self.least, self.most = torch.where(owned, bits, ends.min), torch.where(owned, bits, ends.max)
 
+    def note(self) -> None:
+        """Before a step: its mask, the scores, where they are asked for."""
+        if self.rule.stale:
+            self.last["mask"] = self.chosen()
+        if self.rule.rate != 1:
+            self.before = self.s.detach().clone()
+
     def restore(self) -> None:
         """Undo whatever the optimiser did to weights of earlier tasks: momentum and decay included."""
         if self.least is not None and self.most is not None:
             bits_of(self.theta.detach()).clamp_(self.least, self.most)
 
+    def rescale(self) -> None:
+        """Make the step that the scores have made so many times as long."""
+        if self.before is not None:
+            s = self.s.detach()
+            torch.lerp(self.before, s, self.rule.rate, out=s)
+            self.before = None
+
     def close(self) -> None:
         """Keep the mask."""
-        self.masks.add(self.chosen())
+        self.masks.add(self.last["mask"] if self.rule.stale else self.chosen())
         self.free = self.least = self.most = None
+        self.last.forget()
 
     def influences(self, task: int) -> dict[str, Tensor]:
         """The mask, and the weights under it."""

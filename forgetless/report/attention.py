@@ -35,7 +35,7 @@ def pictures(section: Section, colours: Colours) -> list[Picture]:
         return []
     made = [
         Picture(
-            "attention",
+            f"attention {k + 1}",
             f"Where the network looks, image {k + 1}",
             f"Grad-CAM of the image's own class; under it distance from M₀'s map, cosine, answer. Seed {rows[0].seed}.",
             grid(rows, k, f"look-{k}"),

@@ -19,7 +19,7 @@ _EDGE, _LINE = 14.0, 20.0
 class Picture:
     """A drawing with its words."""
 
-    name: str  # of its file, without the ending
+    name: str  # of its file, after stream and scenario
     title: str
     caption: str  # what is to be seen, a sentence
     svg: Markup
