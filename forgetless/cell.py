@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.torch import save
 
 from . import metrics, record
+from .certificate import testify
 from .clock import Clock
 from .data.streams import build_stream
 from .engine import (
@@ -24,6 +25,7 @@ from .engine import (
     count_bytes,
     evaluate,
     hash_of_tensors,
+    record_attention,
 )
 from .errors import DataError, InterruptedRun
 from .events import Listener, Note, RunEnded, RunStarted, Stepped, TaskScored
@@ -110,6 +112,9 @@ class Cell:
                 for kept, labels in ((saved.aware, answers.aware), (saved.agnostic, answers.agnostic)):
                     if labels is not None:
                         kept[index, j] = labels.numpy().astype(np.uint16)
+            record_attention(self.folder, self.method, self.stream, index, self.plan)
+            if self.settings.scenario in self.method.isolates:
+                testify(self.folder, self.method, self.stream, index, self.plan)
         saved.task, saved.progress = index + 1, Progress(capture(self.method))
         last = saved.task == len(self.stream)
         if not last:

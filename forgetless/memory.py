@@ -63,11 +63,11 @@ class Memory(nn.Module):
                 chosen = herd(torch.cat(seen), count)
             self.add(data, rows[chosen])
 
-    def trim(self, most: int) -> None:
-        """Forget all but the first `most` of each group."""
+    def trim(self, most: int | Tensor) -> None:
+        """Forget all but the first `most` of each group; a tensor says how many of each, (groups or more,)."""
         place = torch.arange(len(self), device=self.group.device)
         starts = torch.searchsorted(self.group, self.group)  # groups follow one another
-        kept = place - starts < most
+        kept = place - starts < (most if isinstance(most, int) else most[self.group])
         self.x, self.y, self.group = self.x[kept], self.y[kept], self.group[kept]
 
     def split(self, like: Split, group: int | None = None) -> Split:

@@ -4,10 +4,6 @@ The file holds `true/j`, the labels of task j's test images, and `aware/i/j` or 
 after task i was learned: told the task, or not told. All are uint16, (N_j,).
 """
 
-import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import damaged, read_arrays, write_arrays
 from .errors import StorageError
-from .files import explained, write_atomically
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.uint16]
 Answers = Mapping[tuple[int, int], Labels]
 
 FILE = "predictions.npz"
-
-# What numpy and zipfile raise over bytes that are not what they were.
-_DAMAGED = (
-    ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,10 +62,7 @@ def write_predictions(folder: Path, predictions: Predictions) -> None:
     arrays = {f"true/{j}": labels for j, labels in enumerate(predictions.true)}
     for kind, answers in (("aware", predictions.aware), ("agnostic", predictions.agnostic)):
         arrays |= {f"{kind}/{i}/{j}": labels for (i, j), labels in answers.items()}
-    buffer = io.BytesIO()
-    stored: dict[str, Any] = {name: _as_uint16(name, labels) for name, labels in arrays.items()}
-    np.savez_compressed(buffer, **stored)
-    write_atomically(folder / FILE, buffer.getvalue())
+    write_arrays(folder / FILE, {name: _as_uint16(name, labels) for name, labels in arrays.items()})
 
 
 def read_predictions(folder: Path) -> Predictions:
@@ -88,22 +76,11 @@ def read_predictions(folder: Path) -> Predictions:
         raise StorageError(
             f"{folder} holds no {FILE}: its predictions were not kept, so they cannot be read."
         )
+    arrays = read_arrays(path)
     try:
-        with explained(path, "read"):
-            content = path.read_bytes()
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            arrays = {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
         return _sorted_out(arrays)
-    except _DAMAGED as error:
-        raise StorageError(
-            f"{path} is damaged or was not written by forgetless ({error}). Run its settings again with --fresh."
-        ) from error
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> Labels:
-    with archive.open(name) as file:
-        array: Labels = np.lib.format.read_array(file, allow_pickle=False)
-        return array
+    except (LookupError, ValueError) as error:
+        raise damaged(path, error) from error
 
 
 def _sorted_out(arrays: Mapping[str, Labels]) -> Predictions:

@@ -19,22 +19,37 @@ FACTS = {
     "interrupts",
     "version",
     "metrics",
+    "arrays",
     "predictions",
+    "attention",
     "estimates",
 }
 LOW = FACTS | {"record", "settings"}
 PARTS = LOW | {"randomness", "data", "ops", "models"}
-RUNS = PARTS | {"methods", "engine", "checks", "blame", "cell", "run", "sweep"}
+RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
-    "estimates": set(), "files": {"errors"}, "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW,
-    "randomness": set(), "ops": set(), "models": {"errors", "ops"}, "data": LOW | {"randomness"},
+    "estimates": set(), "files": {"errors"}, "arrays": FACTS, "attention": FACTS, "predictions": FACTS,
+    "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
+    "data": LOW | {"randomness"}, "mask_code": {"errors"}, "capacity": {"mask_code"},
+    "models": {"errors", "ops", "mask_code", "capacity"},
     "memory": {"errors", "ops", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
-    "blame": {"errors"}, "cell": RUNS - {"run", "sweep"}, "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
+    "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},
+    "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
     "api": RUNS, "cli": RUNS | {"report", "api"}, "__init__": RUNS | {"api"}, "__main__": {"cli"},
 }  # fmt: skip
-WITHOUT_TORCH = FACTS | {"record", "settings", "report", "api", "cli", "__init__", "__main__"}
+WITHOUT_TORCH = FACTS | {
+    "mask_code",
+    "capacity",
+    "record",
+    "settings",
+    "report",
+    "api",
+    "cli",
+    "__init__",
+    "__main__",
+}
 SHARED_BY_METHODS = {"__init__", "base", "registry"}  # files of `methods` that are no method
 PROXIES = {
     ("__init__", "__call__")

@@ -22,10 +22,11 @@ from forgetless.checks import (
     stream_checks,
     summary_of,
 )
+from forgetless.checks.streams import check_tests_stay_apart
 from forgetless.data import Split, build_stream
 from forgetless.methods import METHODS, Fit, Method
-from forgetless.models import Head, Snapshot
-from forgetless.ops import cross_entropy, distill
+from forgetless.models import Head, Snapshot, Subnet
+from forgetless.ops import count_of, cross_entropy, distill, through_mask, top_mask
 from forgetless.settings.catalog import STREAMS
 from forgetless.settings.fields import method_names
 from forgetless.settings.resolve import resolve
@@ -40,6 +41,21 @@ VARIANTS = {
     ),
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),
+    "wsn": (
+        {"bias": "masked", "scope": "global", "score": "raw", "score_init": "N01", "score_lr": 2.0},
+        {
+            "bias": "per_task",
+            "reset_scores": True,
+            "threshold": "official",
+            "ste_sign": False,
+            "parity": True,
+        },
+    ),
+    "lwm": (
+        {"cam": "autograd", "base_class": "teacher", "relu": False},
+        {"ld": "softmax", "lc": "bce", "scope": "seen", "attention": "first_order", "dead_map": "keep"},
+        {"gamma": 0.0},
+    ),
 }
 
 
@@ -128,6 +144,13 @@ class NotFinite(Plain):
     def old(self, logits, answers, batch):
         same = logits[:, :1] - logits[:, :1]
         return super().old(logits, answers, batch) + same.abs().sqrt().sum().clamp(max=0.0)
+
+
+class HalfADistillation(Plain):
+    """As printed in the article on learning without memorizing: half of a binary cross-entropy."""
+
+    def old(self, logits, answers, batch):
+        return -(answers.sigmoid() * F.logsigmoid(logits[:, : answers.shape[1]])).sum(1).mean()
 
 
 class DrawsFromTorch(Plain):
@@ -405,7 +428,54 @@ class Successor(METHODS["finetune"]):
     """Built on a registered method."""
 
 
+class ClaimsToIsolate(Plain):
+    isolates = ("class",)
+
+    def influences(self, task):
+        return dict(self.model.named_parameters())
+
+
+class HidesAnInfluence(Plain):
+    """Everything rests after the first task, but what is said to matter leaves out the biases."""
+
+    scenarios = isolates = ("task",)
+
+    def learn(self, task):
+        fresh = self.model.grow(task.classes)
+        yield Fit(task.train, only=fresh if task.index else None)
+
+    def loss(self, batch, task):
+        return {"new": cross_entropy(self.model(batch.x), batch.y, task.rivals)}
+
+    def influences(self, task):
+        state = self.model.backbone.state_dict() | self.model.head.blocks[task.index].state_dict()
+        return {name: value for name, value in state.items() if not name.endswith("bias")}
+
+
+class Magnitudes(Subnet):
+    """As the article on WSN has it: the score of a weight is its size."""
+
+    def forward(self):
+        return through_mask(self.theta, self.chosen() if self.worn is None else self.masks.of(self.worn))
+
+    def chosen(self):
+        return top_mask(self.theta.detach().abs(), count_of(self.rule.capacity, self.theta.numel()))
+
+
+class ScoresAreMagnitudes(METHODS["wsn"]):
+    """Masks of the largest weights."""
+
+    def setup(self):
+        super().setup()
+        for part in self.model.modules():
+            if isinstance(part, Subnet):
+                part.__class__ = Magnitudes
+
+
 FAULTS = {
+    ClaimsToIsolate: "isolation holds",
+    HidesAnInfluence: "influences are complete",
+    ScoresAreMagnitudes: "masks are searched for",
     MovesOldRows: "old answers survive growth",
     RoundsToNothing: "finite in bf16",
     Successor: "is final",
@@ -413,6 +483,7 @@ FAULTS = {
     DetachedAttention: "every term moves a weight",
     GradientOnlyToTheTeacher: "every term moves a weight",
     NotFinite: "every term moves a weight",
+    HalfADistillation: "agreeing costs least",
     DrawsFromTorch: "loss is pure",
     DrawsFromPython: "loss is pure",
     WritesToSelf: "loss is pure",
@@ -607,6 +678,27 @@ def test_a_fault_of_a_stream_is_caught_by_its_check(what, check, tiny_stream):
     found = next(c for c in stream_checks() if name_of(c) == check)
     assert examine(found, tiny_stream("class")).complaint is None
     assert examine(found, spoilt(tiny_stream("class"), what)).complaint
+
+
+def test_a_few_images_that_a_published_set_holds_twice_are_let_pass(tiny_stream):
+    stream = tiny_stream("class")
+    train, test = stream.trains[1](), stream.tests[1]
+    for count, complaint in (
+        (3, None),
+        (4, f"4 of the {len(test)} test images of task 2 are training images too."),
+    ):
+        mixed = Split(torch.cat([train.x[:count], test.x[count:]]), test.y, test.pixels)
+        changed = replace(stream, tests=(stream.tests[0], mixed, *stream.tests[2:]))
+        assert examine(check_tests_stay_apart, changed).complaint == complaint
+
+
+def test_what_is_said_of_a_stream_names_it_and_shows_no_data(tiny_stream):
+    with pytest.raises(ContractError) as error:
+        check_stream(spoilt(tiny_stream("class"), "copy"))
+    lines = str(error.value).splitlines()
+    assert lines[0] == "The stream tiny does not keep the contract:"
+    assert lines[1].startswith("- tests stay apart (tiny, class scenario): 4 of the ")
+    assert all(len(line) < 200 for line in lines)
 
 
 def test_a_second_build_that_differs_is_caught(tiny_stream):

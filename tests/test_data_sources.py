@@ -13,6 +13,7 @@ import torch
 
 from forgetless.data import build_stream, load_source, published
 from forgetless.data.cache import data_root as resolve_root
+from forgetless.data.cifar import take_groups
 from forgetless.data.digest import digest_of
 from forgetless.data.idx import read_idx
 from forgetless.data.published import PUBLISHED, File
@@ -263,6 +264,31 @@ def test_what_is_no_idx_is_refused(content, told):
 def test_an_idx_array_has_the_shape_of_its_header():
     found = read_idx(b"\x00\x00\x08\x02\x00\x00\x00\x02\x00\x00\x00\x03abcdef", "x")
     assert found.tolist() == [[97, 98, 99], [100, 101, 102]]
+
+
+FINE = list(range(100)) * 2
+
+
+def test_the_superclass_of_each_class_is_read_off_the_labels():
+    found = {"fine_labels": FINE, "coarse_labels": [y % 20 for y in FINE]}
+    assert take_groups(found, "test") == tuple(range(20)) * 5
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"fine_labels": FINE},
+        {"fine_labels": FINE, "coarse_labels": 7},
+        {"fine_labels": FINE, "coarse_labels": [0] * 199},
+        {"fine_labels": FINE, "coarse_labels": [[]] * 200},
+        {"fine_labels": FINE, "coarse_labels": [0] * 199 + [1]},
+        {"fine_labels": FINE[:99], "coarse_labels": [0] * 99},
+    ],
+)
+def test_labels_that_give_no_superclasses_are_refused(found):
+    with pytest.raises(DataError, match="test is not of CIFAR-100: its 'coarse_labels'"):
+        take_groups(found, "test")
 
 
 # complete CIFAR-10, fabricated

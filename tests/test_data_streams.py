@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,22 @@ from hypothesis import settings as examine
 from hypothesis import strategies as st
 
 from forgetless.data import Pixels, Source, build_stream, load_source
-from forgetless.data.changes import Permute, Rotate, article_permutations, permutations, rotations
-from forgetless.data.cut import changed_cuts, compile_stream, hold_out, share_out, split_cuts
-from forgetless.data.orders import class_order
+from forgetless.data.changes import (
+    Misread,
+    Permute,
+    Rotate,
+    article_permutations,
+    gpm_permutations,
+    permutations,
+    rotations,
+)
+from forgetless.data.cifar import read_names
+from forgetless.data.cut import changed_cuts, compile_stream, hold_out, share_out, split_cuts, superclass_cuts
+from forgetless.data.orders import class_order, shuffled
 from forgetless.errors import DataError, SettingsError
 from forgetless.randomness import generator
 from forgetless.settings.catalog import STREAMS, find_stream
+from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
 
 quick = examine(derandomize=True, deadline=None, max_examples=60)
@@ -38,6 +49,23 @@ def test_the_article_permutations_are_its_own():
         hashlib.sha256(joined).hexdigest()
         == "3bf83d8997ed05b3aac0be0e9fde72c2a1cc7c3cf56c995dbbb180e4a3d7f9b1"
     )
+
+
+def test_the_permutations_of_gpm_and_wsn_are_their_own():
+    assert shuffled(np.random.RandomState(1), 10) == (2, 9, 6, 4, 0, 3, 1, 7, 8, 5)
+    assert shuffled(np.random.RandomState(0), 784)[:8] == (693, 85, 647, 392, 765, 14, 299, 711)
+    drawn = gpm_permutations(10, 1)
+    assert drawn[4].order == shuffled(np.random.RandomState(4), 784), "id 0 in place 4"
+    for place, name in enumerate((2, 9, 6, 4, 0, 3, 1, 7, 8, 5)):
+        order = np.arange(784)
+        np.random.RandomState(100 * name + place).shuffle(order)
+        assert drawn[place].order == tuple(order)
+    assert len({change.order for change in drawn}) == 10
+    assert tuple(range(784)) not in {change.order for change in drawn}, "the first task is permuted too"
+    assert gpm_permutations(10, 2)[0] != drawn[0]
+    assert gpm_permutations(3, 1) != drawn[:3], "three ids are shuffled, not ten"
+    with pytest.raises(SettingsError, match=r"seeds below 2\^32"):
+        gpm_permutations(10, 2**32)
 
 
 def test_both_orders_of_1993():
@@ -121,6 +149,17 @@ def test_a_rotation_is_the_bilinear_one_to_a_rounding(degrees):
                     if 0 <= i < 8 and 0 <= j < 8:
                         value += (1 - abs(r - i)) * (1 - abs(c - j)) * x[:, i, j, 0].double().numpy()
             assert np.abs(found[:, row, column, 0].double().numpy() - value).max() < 0.55
+
+
+def test_a_misread_image_has_its_planes_cut_up_as_if_they_were_pixels():
+    x = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8)
+    stored = x.permute(0, 3, 1, 2).reshape(4, 3072)  # as CIFAR's files have it: red, green, blue
+    found = Misread()(x)
+    assert found.shape == x.shape
+    for row, column, channel in ((0, 0, 0), (0, 0, 2), (3, 7, 1), (31, 31, 2)):
+        assert torch.equal(found[:, row, column, channel], stored[:, 96 * row + 3 * column + channel])
+    grey = x[..., :1]
+    assert torch.equal(Misread()(grey), grey)
 
 
 def test_rotations_are_spread_evenly_from_nothing_to_a_quarter():
@@ -207,6 +246,21 @@ def test_in_the_domain_scenario_a_label_is_the_place_within_the_task():
     assert stream.class_names == ("class 5/class 3/class 2", "class 0/class 1/class 4")
 
 
+def test_superclasses_arrive_in_order_and_their_classes_by_number():
+    source = replace(make_source(6), groups=(1, 0, 2, 1, 0, 2))
+    stream = make(source, superclass_cuts((2, 0), source.groups), "task")
+    assert [layout.classes for layout in stream.layouts] == [(0, 1), (2, 3)]
+    assert stream.class_names == ("class 2", "class 5", "class 1", "class 4")
+    for task, pair in enumerate([(2, 5), (1, 4)]):
+        for place, label in enumerate(pair):
+            for split, x, y in (
+                (stream.trains[task](), source.train_x, source.train_y),
+                (stream.tests[task], source.test_x, source.test_y),
+            ):
+                assert torch.equal(split.x[split.y == 2 * task + place], x[y == label])
+                assert len(split) == 2 * int((y == label).sum())
+
+
 def test_the_domain_scenario_refuses_tasks_of_different_sizes():
     with pytest.raises(SettingsError, match=r"7 classes make tasks of 3, 2, 2\. Ask for"):
         split_cuts(range(7), share_out(7, 3), "domain")
@@ -260,6 +314,25 @@ def test_validation_is_disjoint_per_class_and_within_the_limit(images, limit, sh
     assert sorted(rows) == list(range(3 * kept))  # the first of each class, which are stored in turns
     assert source.train_y[held.validation].bincount(minlength=3).tolist() == [count] * 3
     assert torch.equal(held.train, held.train.sort().values)
+
+
+@quick
+@given(st.integers(2, 40), st.one_of(st.none(), st.integers(2, 40)), st.sampled_from([0.0, 0.1, 0.25]))
+def test_the_first_images_of_all_can_be_held_out(images, limit, share):
+    source = make_source(3, images=images, tests=1)
+    kept = 3 * min(images, limit or images)
+    held = hold_out(source, limit, share, "first")
+    assert held.validation.tolist() == list(range(round(share * kept)))
+    assert held.train.tolist() == list(range(round(share * kept), kept))
+
+
+def test_holding_out_the_first_leaves_every_class_some_images():
+    source = make_source(3, images=4)
+    order = source.train_y.argsort()  # class after class, so that the first quarter is all of one
+    sorted_source = replace(source, train_x=source.train_x[order], train_y=source.train_y[order])
+    with pytest.raises(DataError, match=r"0\.5 of the class 'class 0' .* it has 4 training images"):
+        hold_out(sorted_source, None, 0.5, "first")
+    assert len(hold_out(sorted_source, None, 0.25, "first").validation) == 3
 
 
 def test_a_class_with_too_few_images_for_validation_is_named():
@@ -350,6 +423,97 @@ def test_the_articles_stream_is_its_own_prefix(needs):
     assert three.tests[0].pixels == Pixels()
 
 
+def published(name, root, **changes):
+    return build_stream(resolve("finetune", name, changes), root)
+
+
+def test_the_permuted_stream_of_gpm_holds_out_the_first_six_thousand(needs):
+    root = needs("mnist")
+    stream, source = published("permuted-mnist-gpm", root, seed=1), load_source("mnist", root)
+    assert [len(part) for part in stream.validations] == [6000] * 10
+    for task in (0, 4, 9):
+        order = list(gpm_permutations(10, 1)[task].order)
+        train, held, test = stream.trains[task](), stream.validations[task], stream.tests[task]
+        assert (len(train), len(test)) == (54000, 10000)
+        assert torch.equal(held.y, source.train_y[:6000] + 10 * task)
+        assert torch.equal(train.y, source.train_y[6000:] + 10 * task)
+        for split, x in ((held, source.train_x), (train, source.train_x[6000:]), (test, source.test_x)):
+            assert torch.equal(split.x[:50].reshape(50, 784), x[:50].reshape(50, 784)[:, order])
+    assert train.pixels == Pixels((0.1307,), (0.3081,))
+
+
+def test_the_share_held_out_can_be_asked_for_and_is_in_the_fingerprint(needs):
+    root = needs("mnist")
+    asked = {
+        None: {}, 0.1: {"validation": 0.1}, 0.2: {"validation": 0.2},
+        0.0: {"validation": 0, "schedule": "constant", "keep": "last"},
+    }  # fmt: skip
+    streams = {
+        share: published("permuted-mnist-gpm/2", root, seed=1, **given) for share, given in asked.items()
+    }
+    assert {share: len(stream.trains[1]()) for share, stream in streams.items()} == {
+        None: 54000, 0.1: 54000, 0.2: 48000, 0.0: 60000,
+    }  # fmt: skip
+    assert len(streams[0.2].validations[0]) == 12000
+    assert streams[0.0].validations == ()
+    assert streams[None].fingerprint == streams[0.1].fingerprint
+    assert len({stream.fingerprint for stream in streams.values()}) == 3
+    assert published("permuted-mnist-gpm/2", root, seed=2).fingerprint != streams[None].fingerprint
+
+
+@pytest.fixture(scope="module")
+def superclasses(needs):
+    return published("cifar100-superclasses", needs("cifar100"))
+
+
+def test_the_superclasses_of_cifar100_are_its_own_in_their_order(superclasses, needs):
+    root = needs("cifar100")
+    source = load_source("cifar100", root)
+    coarse = read_names((root / "cifar-100-python" / "meta").read_bytes(), "coarse_label_names", "meta")
+    assert np.bincount(source.groups).tolist() == [5] * 20
+    tasks = [superclasses.class_names[5 * task : 5 * task + 5] for task in range(20)]
+    assert (coarse[0], tasks[0]) == ("aquatic_mammals", ("beaver", "dolphin", "otter", "seal", "whale"))
+    assert (coarse[5], tasks[5][1]) == ("household_electrical_devices", "keyboard")
+    assert (coarse[14], tasks[14]) == ("people", ("baby", "boy", "girl", "man", "woman"))
+    assert (coarse[19], tasks[19][0]) == ("vehicles_2", "lawn_mower")
+    assert sorted(name for names in tasks for name in names) == sorted(source.class_names)
+    for task in (0, 19):
+        for label in range(5):
+            wanted = source.class_names.index(tasks[task][label])
+            test = superclasses.tests[task]
+            assert torch.equal(test.x[test.y == 5 * task + label], source.test_x[source.test_y == wanted])
+
+
+def test_a_superclass_holds_out_25_images_of_each_of_its_classes(superclasses):
+    assert [len(part) for part in superclasses.validations] == [125] * 20
+    assert [len(part) for part in superclasses.tests] == [500] * 20
+    train, held = superclasses.trains[7](), superclasses.validations[7]
+    assert train.y.bincount(minlength=40)[35:].tolist() == [475] * 5
+    assert held.y.bincount(minlength=40)[35:].tolist() == [25] * 5
+    assert not set(pairs(train.x, train.y)) & set(pairs(held.x, held.y))
+    assert train.pixels == Pixels((0.0,) * 3, (1.0,) * 3), "bytes / 255 and nothing else"
+
+
+def test_superclasses_have_an_order_and_a_first_part(superclasses, needs):
+    root = needs("cifar100")
+    three = published("cifar100-superclasses/3", root)
+    assert three.class_names == superclasses.class_names[:15]
+    assert torch.equal(three.trains[2]().x, superclasses.trains[2]().x)
+    order = ",".join(str(19 - place) for place in range(20))
+    last = published("cifar100-superclasses/1", root, class_order=order)
+    assert last.class_names == superclasses.class_names[95:]
+    assert torch.equal(last.trains[0]().x, superclasses.trains[19]().x)
+
+
+def test_the_misread_stream_is_the_same_with_its_pixels_out_of_place(superclasses, needs):
+    misread = published("cifar100-superclasses-misread/2", needs("cifar100"))
+    right, wrong = superclasses.trains[1](), misread.trains[1]()
+    assert torch.equal(wrong.x, Misread()(right.x))
+    assert torch.equal(wrong.y, right.y)
+    assert torch.equal(misread.tests[0].x, Misread()(superclasses.tests[0].x))
+    assert torch.equal(misread.validations[0].x, Misread()(superclasses.validations[0].x))
+
+
 # fingerprints
 
 
@@ -383,11 +547,13 @@ def combinations() -> list[tuple[str, str]]:
 def test_every_stream_of_the_catalog_builds_in_each_of_its_scenarios(name, scenario, request):
     entry = find_stream(name)
     root = None if entry.source == "digits" else request.getfixturevalue("needs")(entry.source)
-    stream = build_stream(Settings("finetune", name, scenario, class_order=entry.class_order), root)
+    own = {"class_order": entry.class_order, "validation": entry.validation}
+    stream = build_stream(Settings("finetune", name, scenario, **own), root)
     assert len(stream) == entry.tasks
     assert (stream.name, stream.version, stream.scenario) == (name, 1, scenario)
     train = stream.trains[-1]()
     assert train.x.dtype == torch.uint8
+    assert len(stream.validations) == (entry.tasks if entry.validation else 0)
     assert set(train.y.tolist()) == set(stream.tests[-1].y.tolist()) == set(stream.layouts[-1].classes)
     assert len(stream.class_names) == max(stream.layouts[-1].seen) + 1
     x = train.inputs(slice(0, 64), torch.Generator().manual_seed(0))
@@ -425,6 +591,24 @@ def test_every_stream_of_the_catalog_builds_in_each_of_its_scenarios(name, scena
             "no class order to choose",
         ),
         ({"stream": "permuted-mnist-article", "scenario": "task", "padding": 2}, "another benchmark"),
+        (
+            {"stream": "permuted-mnist-gpm", "scenario": "task", "padding": 2},
+            "another benchmark.*permuted-mnist",
+        ),
+        ({"stream": "permuted-mnist-gpm", "scenario": "domain"}, "has no domain scenario"),
+        ({"stream": "permuted-mnist-gpm", "scenario": "task", "seed": 2**32}, "seeds below"),
+        ({"stream": "permuted-mnist-gpm/B2-3", "scenario": "task"}, "suffix '/B2-3'"),
+        (
+            {"stream": "permuted-mnist-gpm", "scenario": "task", "class_order": "1993"},
+            "no class order to choose",
+        ),
+        ({"stream": "cifar100-superclasses", "scenario": "class"}, "has no class scenario"),
+        ({"stream": "cifar100-superclasses/21", "scenario": "task"}, "there are 20 superclasses"),
+        ({"stream": "cifar100-superclasses", "scenario": "task", "class_order": "icarl"}, "here are 20"),
+        (
+            {"stream": "cifar100-superclasses-misread", "scenario": "task", "padding": 1},
+            "or use cifar100-superc",
+        ),
         ({"class_order": "icarl"}, "here are 10"),
         ({"class_order": "1,2,3"}, "lacks 0, 4, 5, 6, 7 and others"),
         ({"limit": 0}, "limit .* at least 1, not 0"),
@@ -439,6 +623,22 @@ def test_every_stream_of_the_catalog_builds_in_each_of_its_scenarios(name, scena
     ],
 )
 def test_what_cannot_work_is_refused_in_a_sentence(settings, changes, told, request):
-    root = request.getfixturevalue("needs")("mnist") if "mnist-article" in changes.get("stream", "") else None
+    own = [source for source in ("mnist", "cifar100") if f"{source}-" in changes.get("stream", "")]
+    root = request.getfixturevalue("needs")(own[0]) if own else None
     with pytest.raises((SettingsError, DataError), match=told):
         build_stream(settings(**changes), root)
+
+
+def test_the_first_tasks_alone_are_those_of_the_whole_stream():
+    whole, first = (
+        build_stream(Settings("finetune", "split-digits", "class", tasks=count)) for count in (None, 2)
+    )
+    assert (len(whole), len(first)) == (5, 2)
+    for one, two in zip(whole.tasks, first.tasks, strict=False):
+        assert torch.equal(one.train.x, two.train.x)
+        assert one.classes == two.classes
+    assert whole.fingerprint != first.fingerprint
+    with pytest.raises(SettingsError, match="at least 1"):
+        build_stream(Settings("finetune", "split-digits", "class", tasks=0))
+    with pytest.raises(SettingsError, match="has 5 tasks; 6"):
+        resolve("finetune", "split-digits", {"tasks": 6})

@@ -11,8 +11,13 @@ from torch.nn import functional as F
 from forgetless.errors import ForgetlessError, SettingsError
 from forgetless.models import BACKBONES, Head, build_model, folded
 from forgetless.models.resnet import Widen
+from forgetless.settings.catalog import MODELS
 
-SHAPES = {"mlp": (1, 28, 28), "lenet": (1, 28, 28), "resnet32": (3, 32, 32), "resnet18": (3, 16, 16)}
+SHAPES = {
+    "mlp": (1, 28, 28), "lenet": (1, 28, 28), "resnet32": (3, 32, 32), "resnet18": (3, 16, 16),
+    "resnet34": (3, 16, 16), "resnet18-7x7": (3, 32, 32), "lenet-wsn": (3, 32, 32), "alexnet-small": (3, 32, 32),
+    "alexnet-small-bn": (3, 32, 32),
+}  # fmt: skip
 
 
 def weights(module):
@@ -34,10 +39,86 @@ def built(name, classes=4, seed=0, **options):
         ("lenet", 61706, "LeNet-5 as usually counted, 28x28 with padding"),
         ("resnet32", 464154, "He et al. table 6: 0.46 M"),
         ("resnet18", 11173962, "ResNet-18 with the 3x3 stem, 11.17 M"),
+        ("resnet34", 21797672 - 990 * 513 - 3 * 64 * (49 - 9), "ResNet-34: 21,797,672 for ImageNet"),
+        ("resnet18-7x7", 11689512 - 990 * 513, "ResNet-18 as it is: 11,689,512 for ImageNet"),
+        ("lenet-wsn", 2986500 + 20 + 50 + 800 + 500 + 5010, "WSN's 2,986,500, biases and the head"),
+        ("alexnet-small", 6499328 + 448 + 4096 + 20490, "WSN's 6,499,328, biases and the head"),
+        ("alexnet-small-bn", 6499328 + 2 * (448 + 4096) + 20490, "the same, two for each normalised answer"),
     ],
 )
 def test_ten_class_models_have_the_published_number_of_weights(name, count, source):
     assert weights(built(name, 10)) == count, source
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "layers"),
+    [
+        ("lenet-wsn", 2986500, {(20, 3, 5, 5), (50, 20, 5, 5), (800, 3200), (500, 800)}),
+        (
+            "alexnet-small",
+            6499328,
+            {(64, 3, 4, 4), (128, 64, 3, 3), (256, 128, 2, 2), (2048, 1024), (2048, 2048)},
+        ),
+    ],
+)
+def test_the_layers_that_wsn_masks_are_those_of_its_paper(name, count, layers):
+    kernels = [weight for weight in built(name).backbone.parameters() if weight.dim() > 1]
+    assert {tuple(kernel.shape) for kernel in kernels} == layers
+    assert sum(kernel.numel() for kernel in kernels) == count
+
+
+def test_catalogue_and_registry_name_the_same_networks():
+    assert set(MODELS) == set(BACKBONES) == set(SHAPES)
+
+
+def test_the_wide_lenet_pools_overlapping_windows():
+    body = built("lenet-wsn").backbone
+    x = torch.randn(2, 3, 32, 32)
+    one = F.max_pool2d(body.first(x).relu(), 3, 2, 1)
+    two = F.max_pool2d(body.second(one).relu(), 3, 2, 1)
+    torch.testing.assert_close(body(x), body.fourth(body.third(two.flatten(1)).relu()).relu())
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [(0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (0, 1, 0, 0, 0), (0, 0, 1, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 0, 1)],
+)
+def test_the_small_alexnet_drops_after_each_layer_in_training_alone(dropped):
+    body = built("alexnet-small").backbone
+    assert [drop.p for drop in body.drops] == [0.2, 0.2, 0.5, 0.5, 0.5]
+    x = torch.randn(2, 3, 32, 32)
+    expected = x
+    for place, (layer, share) in enumerate(zip([*body.convolutions, *body.layers], dropped, strict=True)):
+        body.drops[place].p = share
+        expected = layer(expected if place < 3 else expected.flatten(1)).relu() * (1 - share)
+        expected = F.max_pool2d(expected, 2) if place < 3 else expected
+    torch.testing.assert_close(body.train()(x), expected)
+    for drop in body.drops:
+        drop.p = 1.0
+    assert body.eval()(x).abs().sum() > 0
+
+
+def test_normalisation_stands_before_each_relu_of_the_small_alexnet():
+    body = built("alexnet-small-bn").backbone
+    for drop in body.drops:
+        drop.p = 0.0
+    features = body.train()(torch.randn(32, 3, 32, 32))
+    assert all(layer.bias is None for layer in [*body.convolutions, *body.layers])
+    assert all(norm.num_batches_tracked == 1 for norm in body.norms)
+    with torch.no_grad():
+        body.norms[-1].bias.add_(1)  # the last thing before the last ReLU
+    moved = body.train()(torch.randn(32, 3, 32, 32))
+    assert moved.mean() > features.mean() + 0.3
+
+
+def test_the_large_stem_quarters_the_image():
+    body = built("resnet18-7x7").eval().backbone
+    x = torch.randn(1, 3, 64, 96)
+    assert body.maps(x).shape == (1, 512, 2, 3)
+    stem = F.max_pool2d(F.relu(body.stem(x)), 3, 2, 1)
+    assert stem.shape == (1, 64, 16, 24)
+    torch.testing.assert_close(body.maps(x), body.blocks(stem))
+    assert body.stem.conv.weight.shape == (64, 3, 7, 7)
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
@@ -56,7 +137,7 @@ def test_scores_features_and_maps_have_the_shapes_promised(name):
         torch.testing.assert_close(maps.mean((2, 3)), model.features(x))
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet32", "resnet18"])
+@pytest.mark.parametrize("name", sorted({*BACKBONES} - {"mlp"}))
 def test_convolutions_are_kept_channels_last(name):
     kernels = [part.weight for part in built(name).modules() if isinstance(part, nn.Conv2d)]
     assert kernels
@@ -69,19 +150,36 @@ def test_hidden_widths_are_as_asked():
     assert model.features(torch.randn(2, 1, 8, 8)).shape == (2, 10)
 
 
-@pytest.mark.parametrize("side", [8, 9, 16, 27, 28, 32])
-def test_lenet_takes_images_from_eight_pixels_up(side):
-    model = build_model("lenet", (3, side, side + 1))
-    assert model.features(torch.randn(2, 3, side, side + 1)).shape == (2, 84)
+@pytest.mark.parametrize(
+    ("name", "sides"),
+    [
+        ("lenet", (8, 9, 16, 27, 28, 32)),
+        ("lenet-wsn", (8, 9, 15, 28, 31)),
+        ("alexnet-small", (19, 20, 28, 33)),
+        ("resnet18-7x7", (32, 33)),
+    ],
+)
+def test_images_of_every_size_from_the_least_are_taken(name, sides):
+    for side in sides:
+        model = build_model(name, (3, side, side + 1)).eval()
+        assert model.features(torch.randn(2, 3, side, side + 1)).shape == (2, model.backbone.width)
 
 
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
-        (lambda: build_model("resnet23", (3, 32, 32)), "Did you mean 'resnet32'?"),
+        (lambda: build_model("resent32", (3, 32, 32)), "Did you mean 'resnet32'?"),
         (lambda: build_model("zzz", (3, 32, 32)), "There is no model named 'zzz'. There are: "),
         (lambda: build_model("lenet", (1, 7, 28)), "at least 8 x 8 pixels"),
         (lambda: build_model("resnet32", (64,)), "needs images"),
+        (lambda: build_model("resnet34", (3, 7, 7)), "at least 8 x 8 pixels"),
+        (lambda: build_model("resnet18-7x7", (3, 31, 40)), "at least 32 x 32 pixels"),
+        (
+            lambda: build_model("lenet-wsn", (3, 7, 9)),
+            "'lenet-wsn' was asked to take inputs of shape (3, 7, 9)",
+        ),
+        (lambda: build_model("alexnet-small", (3, 18, 32)), "at least 19 x 19 pixels"),
+        (lambda: build_model("alexnet-small-bn", (3, 18, 32)), "'alexnet-small-bn'"),
         (lambda: build_model("resnet18", (3, 32, 32), hidden=(10,)), "widths are fixed"),
         (lambda: build_model("mlp", (1, 8, 8), hidden=(10, 0)), "at least 1"),
     ],
@@ -205,7 +303,7 @@ def test_a_deep_copy_is_independent():
     assert tiny.same(before, tiny.bits(model))
 
 
-@pytest.mark.parametrize("name", ["resnet32", "resnet18"])
+@pytest.mark.parametrize("name", ["resnet32", "resnet18", "resnet18-7x7"])
 def test_a_folded_copy_answers_as_the_model_does_in_evaluation_mode(name):
     model = built(name).double()
     x = torch.randn(4, *SHAPES[name], dtype=torch.float64)

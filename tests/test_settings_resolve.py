@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from forgetless.errors import DataError, SettingsError
-from forgetless.settings.catalog import STREAMS
+from forgetless.settings.catalog import STREAMS, find_stream
 from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.files import read_settings, to_mapping, to_yaml, write_settings
-from forgetless.settings.presets import PRESETS
+from forgetless.settings.presets import PRESETS, Preset
 from forgetless.settings.resolve import resolve
 from forgetless.settings.schema import all_flags, method_flags, shared_flags
 
@@ -68,6 +68,31 @@ def test_every_stream_resolves_to_its_own_recipe(stream):
         entry.hidden,
     )
     assert (settings.mean, settings.std, settings.class_order) == (entry.mean, entry.std, entry.class_order)
+    assert settings.validation == entry.validation
+
+
+def test_the_streams_of_gpm_and_wsn_are_run_as_their_scripts_do():
+    recipe = resolve("finetune", "permuted-mnist-gpm", {}).recipe
+    plateau = {
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "schedule": "plateau",
+        "patience": 6,
+        "lr_factor": 0.5,
+        "keep": "best",
+    }
+    own = {"epochs": 5, "batch": 10, "lr_floor": 1e-6}
+    assert recipe == dataclasses.replace(recipe, **plateau, **own, weight_decay=0.0, steps=None)
+    for name in ("cifar100-superclasses", "cifar100-superclasses-misread"):
+        settings = resolve("finetune", name, {})
+        own = {"epochs": 50, "batch": 64, "lr_floor": 1e-5}
+        assert settings.recipe == dataclasses.replace(recipe, **own)
+        assert (settings.scenario, settings.model, settings.hidden) == ("task", "lenet-wsn", None)
+    assert resolve("finetune", "permuted-mnist-gpm", {"validation": 0.2}).validation == 0.2
+    told = sentence("finetune", "permuted-mnist-gpm", {"validation": 0})
+    assert "schedule: plateau goes by the loss on held-out data" in told
+    free = {"validation": 0, "schedule": "constant", "keep": "last"}
+    assert resolve("finetune", "permuted-mnist-gpm", free).validation == 0
 
 
 def test_later_layers_have_the_last_word(tmp_path):
@@ -94,6 +119,59 @@ def test_steps_and_epochs_replace_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("preset", "method", "stream", "scenario", "expected"),
+    [
+        ("hsu", "ewc", "split-mnist", "class", {"strength": 1200}),
+        ("hsu", "ewc", "split-mnist", "task", {"strength": 200}),
+        ("hsu-online", "ewc", "split-mnist", "class", {"strength": 200, "online": True}),
+        ("hsu-online", "ewc", "split-mnist", "domain", {"strength": 1400, "online": True}),
+        (
+            "vandeven",
+            "icarl",
+            "split-mnist",
+            "class",
+            {"memory": 2000, "per_class": 0, "steps": 2000, "lr": 1e-3},
+        ),
+        ("paper", "wsn", "permuted-mnist-gpm/3", "task", {"capacity": 0.3}),
+        ("paper", "wsn", "cifar100-superclasses", "task", {"capacity": 0.5}),
+    ],
+)
+def test_presets_have_what_the_papers_set(preset, method, stream, scenario, expected):
+    values = PRESETS[preset].values(method, find_stream(stream), scenario)
+    assert {key: values.get(key) for key in expected} == expected
+    if preset.startswith("hsu"):
+        assert (values["padding"], values["epochs"], values["batch"]) == (2, 4.0, 128)
+
+
+def test_a_preset_may_speak_of_one_scenario_or_one_stream(monkeypatch, tmp_path):
+    where = {("lwf", "task"): {"weight": 2.0}, ("lwf", "split-mnist"): {"temperature": 3.0}}
+    monkeypatch.setitem(PRESETS, "made", Preset("", "", methods={"lwf": {"weight": 5.0}}, where=where))
+    file = config(tmp_path, "scenario: task")
+
+    def found(stream, given, **more):
+        hyper = resolve("lwf", stream, given, preset="made", **more).hyper
+        return hyper["weight"], hyper["temperature"]
+
+    assert found("split-mnist/3", {}) == (5.0, 3.0)
+    assert found("split-mnist", {"scenario": "task"}) == (2.0, 3.0)
+    assert found("split-digits", {"scenario": "task"}) == (2.0, 2.0)
+    assert found("split-digits", {}, config=file) == (2.0, 2.0)
+    assert found("split-digits", {"scenario": "class"}, config=file) == (5.0, 2.0)
+    assert found("split-digits", {"scenario": "task", "weight": 7}) == (7.0, 2.0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_give_methods_settings_that_they_have(name):
+    preset = PRESETS[name]
+    for method, place in [(method, "") for method in preset.methods] + list(preset.where):
+        stream = place if place in STREAMS else "split-mnist"
+        scenario = place if stream == "split-mnist" and place else method_facts(method).scenarios[0]
+        settings = resolve(method, stream, {"scenario": scenario}, preset=name)
+        given = preset.values(method, find_stream(stream), scenario)
+        assert settings.hyper.items() >= {key: given[key] for key in given if key in settings.hyper}.items()
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"lr": "-1"}, "lr: -1 is not possible; it must be a number above 0."),
@@ -108,7 +186,7 @@ def test_steps_and_epochs_replace_each_other(tmp_path):
         ({"std": "0.0"}, "std: 0.0 is not possible"),
         ({"optimizer": "adma"}, "it must be sgd, adam or adamw. Did you mean 'adam'?"),
         ({"optimzer": "adam"}, "optimzer: finetune has no such setting. Did you mean 'optimizer'?"),
-        ({"model": "resnet23"}, "There is no model 'resnet23'. Did you mean 'resnet32'?"),
+        ({"model": "resent32"}, "There is no model 'resent32'. Did you mean 'resnet32'?"),
         ({"model": "lenet", "hidden": "40"}, "only an mlp has hidden layers"),
         ({"class_order": "icarl"}, "an order of the 100 classes of CIFAR-100"),
         ({"class_order": "naturel"}, "'naturel' is not an order. Did you mean 'natural'?"),
@@ -263,6 +341,12 @@ def test_a_file_of_ones_own_with_a_shared_name_is_refused(tmp_path, mine):
 def test_streams_are_cut_as_their_suffix_says(tmp_path):
     assert "too few for it" in sentence("finetune", "split-mnist/11", {})
     assert "too few for it" in sentence("finetune", "split-cifar100/B60-41", {})
+    assert "there are 20 superclasses, a task for each" in sentence(
+        "finetune", "cifar100-superclasses/21", {}
+    )
+    assert "others" in sentence("finetune", "cifar100-superclasses", {"class_order": "icarl"})
+    assert "numbers 0 to 19" in sentence("finetune", "cifar100-superclasses", {"class_order": "1,2"})
+    assert resolve("finetune", "cifar100-superclasses/2", {"class_order": "1993"}).class_order == "1993"
     assert "The suffix '/B5-5'" in sentence("finetune", "permuted-mnist/B5-5", {})
     assert "The suffix '/five'" in sentence("finetune", "split-mnist/five", {})
     assert "no domain scenario: its 10 classes" in sentence(

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from forgetless.data import Batch, Split, Stream, compile_layouts
-from forgetless.models import Model
+from forgetless.models import ConvBackbone, Model
 from forgetless.models.resnet import ConvNorm
 
 SCENARIOS = ("task", "class", "domain")
@@ -40,8 +40,11 @@ def batch(data, rows=slice(None)):
     return Batch(data.inputs(index), data.y[index], index, torch.zeros(()))
 
 
-class TinyNet(nn.Module):
+class TinyNet(ConvBackbone):
     """3 -> 4 -> 5 channels and the mean over the pixels; batch normalisation and dropout on request."""
+
+    averages = True
+    width = 5
 
     def __init__(self, *, norm=True, dropout=0.0):
         super().__init__()
@@ -49,8 +52,11 @@ class TinyNet(nn.Module):
         self.second = nn.Conv2d(4, 5, 3, padding=1)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x):
-        return F.relu(self.second(self.dropout(F.relu(self.first(x))))).mean((2, 3))
+    def maps(self, x):
+        return F.relu(self.second(self.dropout(F.relu(self.first(x)))))
+
+    def pool(self, maps):
+        return maps.mean((2, 3))
 
 
 def net(seed=0, *, dtype=torch.float64, **options):

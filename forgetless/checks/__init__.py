@@ -12,7 +12,7 @@ from ..data import Scenario, Stream
 from ..errors import ForgetlessError
 from ..methods import Method
 from ..methods.registry import find_method
-from . import behaviour, declared, objective, persistence, streams
+from . import behaviour, declared, isolation, objective, persistence, streams
 from .faults import ContractError, Finding, examine, name_of, summary_of
 from .toys import NETWORKS, Case
 
@@ -44,6 +44,7 @@ def method_checks() -> tuple[Callable[[Case], None], ...]:
         declared.check_is_final,
         FIRST,
         objective.check_every_term_moves_a_weight,
+        objective.check_agreeing_costs_least,
         objective.check_loss_is_pure,
         behaviour.check_nothing_waits,
         behaviour.check_prediction_is_pure,
@@ -55,6 +56,9 @@ def method_checks() -> tuple[Callable[[Case], None], ...]:
         behaviour.check_learns_what_is_easy,
         behaviour.check_finite_in_bf16,
         behaviour.check_bytes_are_counted,
+        isolation.check_isolation_holds,
+        isolation.check_influences_are_complete,
+        isolation.check_masks_are_searched_for,
         persistence.check_saved_and_loaded_goes_on,
         persistence.check_stopped_and_resumed_goes_on,
         persistence.check_copies_are_independent,

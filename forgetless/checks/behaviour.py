@@ -220,7 +220,7 @@ def check_nothing_waits(case: Case) -> None:
 
 
 def check_bytes_are_counted(case: Case) -> None:
-    """The bytes by kind add up to what the state and the frozen copies hold."""
+    """The bytes by kind add up to what the state and the frozen copies hold, but for what was measured."""
     method, task = case.learned(2), case.task(1)
     counted = count_bytes(method, task.train.nbytes)
     measured = {id(value) for _, value in method.measured.items()}  # is looked at, never learned from

@@ -1,5 +1,6 @@
 """Checks of the loss: its terms, and what it touches."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 
 from ..data import Batch
 from ..engine import capture, restore
-from ..engine.selection import select
+from ..engine.selection import select, snapshots
 from ..methods import Method
+from ..models import Model
 from ..randomness import generator
 from .faults import ambient, ambient_kept, drawn_since, require
 from .pictures import changes, picture, tensor_fact
@@ -17,6 +19,8 @@ from .toys import SEED, TASKS, Case, Look, Posed, Probe, sample
 JITTER = (
     0.05  # of each weight's own root mean square: far enough from the teacher, near enough to be harmless
 )
+OUT = -1e4  # a score that wins nowhere
+AWAY = 0.05  # length of the step by which a network leaves an old one
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -69,7 +73,69 @@ def check_every_term_moves_a_weight(case: Case) -> None:
     look_at_each_fit(case, look)
 
 
-def _jitter(weights: list[nn.Parameter]) -> None:
+def check_agreeing_costs_least(case: Case) -> None:
+    """Where the network answers as an old one does, no term that compares the two falls as the network moves away."""
+
+    def look(at: Posed) -> None:
+        weights = select(at.method, at.fit)
+        at.method.eval()
+        batch = sample(at.fit)
+        if _agrees(at.method, batch.x):
+            for name in _compared(at, batch):
+                _require_least(at, batch, name, weights)
+
+    look_at_each_fit(case, look)
+
+
+@torch.no_grad()
+def _agrees(method: Method, x: Tensor) -> bool:
+    """Whether the network answers as each old one does; labels that these do not know are put out of the running."""
+    copies = snapshots(method)
+    if not copies or not all(isinstance(copy.module, Model) for copy in copies):
+        return False
+    known = min(copy(x).shape[1] for copy in copies)
+    for block in method.model.head.facing(range(known, method.model.head.size)):
+        for name, weight in block.named_parameters():
+            weight.fill_(OUT if name == "bias" else 0.0)
+    scores = method.model(x)
+    return all(torch.allclose(copy(x), scores[:, : copy(x).shape[1]], atol=1e-4) for copy in copies)
+
+
+def _compared(at: Posed, batch: Batch) -> list[str]:
+    """The terms that change with an old network."""
+    values = terms_of(at, batch)
+    kept = [(buffer, buffer.clone()) for copy in snapshots(at.method) for buffer in copy.buffers()]
+    _jitter([buffer for buffer, _ in kept if buffer.is_floating_point()])
+    moved = terms_of(at, batch)
+    for buffer, value in kept:
+        buffer.copy_(value)
+    return [name for name in values if not torch.equal(values[name], moved[name])]
+
+
+def _require_least(at: Posed, batch: Batch, name: str, weights: list[nn.Parameter]) -> None:
+    """Go the way that lowers a term most, if there is one, and see that it does not fall."""
+    value = terms_of(at, batch)[name]
+    if not value.requires_grad:
+        return
+    found = torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
+    length = torch.stack([gradient.square().sum() for gradient in found]).sum().sqrt()
+    kept = [weight.detach().clone() for weight in weights]
+    with torch.no_grad():
+        for weight, gradient in zip(weights, found, strict=True):
+            weight.sub_(AWAY * gradient / length.clamp(min=1e-30))
+    after = terms_of(at, batch)[name].item()
+    with torch.no_grad():
+        for weight, own in zip(weights, kept, strict=True):
+            weight.copy_(own)
+    require(
+        after > value.item() - 1e-4 * (1 + abs(value.item())),
+        f"The term {name!r} of the Fit {at.fit.name!r} in task {at.task.index + 1} compares the network with an old "
+        f"one, but where both answer alike it still falls, from {value.item():.4g} to {after:.4g}, as the network "
+        "moves away. Use a distance, least at equality; keep what is no comparison in a term of its own.",
+    )
+
+
+def _jitter(weights: Sequence[Tensor]) -> None:
     draw = generator(SEED, "jitter")
     with torch.no_grad():
         for weight in weights:

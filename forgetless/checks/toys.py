@@ -42,6 +42,8 @@ class Dense(Backbone):
 class Conv(ConvBackbone):
     """Two convolutions with batch normalisation and the mean over the pixels. (B, K, H, W) -> (B, 8)"""
 
+    averages = True
+
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second = ConvNorm(1, 6), ConvNorm(6, 8, stride=2)
@@ -51,9 +53,9 @@ class Conv(ConvBackbone):
         """(B, 1, 8, 8) -> (B, 8, 4, 4)"""
         return self.second(self.first(x).relu()).relu()  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, 8, 8) -> (B, 8)"""
-        return self.maps(x).mean((2, 3))
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, 8, 4, 4) -> (B, 8)"""
+        return maps.mean((2, 3))
 
 
 NETWORKS: Mapping[str, Callable[[], Backbone]] = {"mlp": Dense, "conv": Conv}

@@ -16,6 +16,7 @@ VERBS = {
     "compare": ("compare", "METHOD... --on STREAM", "several methods, scenarios and seeds in one table"),
     "resume": ("resume", "[RUN...]", "go on with what was interrupted"),
     "report": ("report", "[RUNS...] -o FILE", "one page, in one file, of what was run"),
+    "certify": ("certify", "RUN", "prove that a run forgot nothing, to the bit"),
     "check": ("check", "METHOD|FILE.py|STREAM", "whether a method or a stream keeps the contract"),
     "inspect": ("inspect", "FOLDER", "what is wrong with a folder of images, before training"),
     "config": ("config", "METHOD STREAM", "every setting with its meaning, ready for --config"),

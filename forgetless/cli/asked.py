@@ -41,7 +41,8 @@ _PARTS = {
     "network": ("Which network. Left out: the stream's own.", ("model", "hidden")),
     "data": (
         "What is learned, in which order, and how it is looked at.",
-        ("scenario", "seed", "class_order", "validation", "limit", "augment", "padding", "mean", "std", "size"),
+        ("scenario", "seed", "tasks", "class_order", "validation", "limit", "augment", "padding", "mean", "std",
+         "size"),
     ),
 }  # fmt: skip
 

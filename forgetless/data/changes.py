@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import SettingsError
 from ..files import sha256
 from ..randomness import generator
+from .orders import shuffled
 
 _ONE = 1 << 14  # weights are multiples of 2^-14: sums of weighted bytes are exact, on every machine
 
@@ -88,6 +90,20 @@ class Rotate:
         return f"rotated {self.degrees!r}"
 
 
+@dataclass(frozen=True)
+class Misread:
+    """An image stored plane after plane, read as if its colours lay side by side: what a wrong reshape makes."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, H, W, K) -> (N, H, W, K)"""
+        return x.permute(0, 3, 1, 2).reshape(x.shape)
+
+    @property
+    def fact(self) -> str:
+        """There is only the one."""
+        return "planes as pixels"
+
+
 def permutations(pixels: int, tasks: int, seed: int) -> list[Permute | None]:
     """One change for each task: the first leaves the images alone, the others draw from the run's seed."""
     drawn = (
@@ -110,3 +126,20 @@ def article_permutations(tasks: int) -> list[Permute | None]:
         shuffler.shuffle(order)
         changes.append(Permute(tuple(order)))
     return changes
+
+
+def gpm_permutations(tasks: int, seed: int) -> list[Permute | None]:
+    """Those of HAT's, GPM's and WSN's code: ids shuffled by the seed, then for id r in place i the seed 100 r + i.
+
+    The first task is permuted too. WSN's script has seed 1. For fewer or more than ten tasks so many ids are
+    shuffled, as in that code.
+
+    Raises:
+        SettingsError: a seed that numpy's generator does not take.
+    """
+    if seed >= 2**32:
+        raise SettingsError(
+            f"permuted-mnist-gpm takes seeds below 2^32, as the published code does, not {seed}."
+        )
+    ids = shuffled(np.random.RandomState(seed), tasks)
+    return [Permute(shuffled(np.random.RandomState(100 * r + i), 784)) for i, r in enumerate(ids)]

@@ -20,11 +20,16 @@ def read_batches(files: Mapping[str, bytes], names: Sequence[str], labels: str) 
     Raises:
         DataError: a file is not a CIFAR batch.
     """
-    parts = [_batch(read_pickle(files[name], name), labels, name) for name in names]
+    parts = [take_images(read_pickle(files[name], name), labels, name) for name in names]
     return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
 
 
-def _batch(found: Mapping[str, Any], labels: str, name: str) -> tuple[Tensor, Tensor]:
+def take_images(found: Mapping[str, Any], labels: str, name: str) -> tuple[Tensor, Tensor]:
+    """Images (N, 32, 32, 3) and labels (N,) of a batch file that has been read.
+
+    Raises:
+        DataError: it is not a CIFAR batch.
+    """
     data, listed = found.get("data"), found.get(labels)
     if (
         not isinstance(data, np.ndarray)
@@ -36,6 +41,22 @@ def _batch(found: Mapping[str, Any], labels: str, name: str) -> tuple[Tensor, Te
         )
     images = np.ascontiguousarray(data.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
     return torch.from_numpy(images), torch.tensor(listed, dtype=torch.int64)
+
+
+def take_groups(found: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    """The superclass of each class of CIFAR-100: every image has its class's.
+
+    Raises:
+        DataError: the two kinds of labels do not say it.
+    """
+    fine, coarse = found.get("fine_labels", []), found.get("coarse_labels", [])
+    numbers = all(isinstance(kind, list) and all(type(y) is int for y in kind) for kind in (fine, coarse))
+    pairs = sorted(set(zip(fine, coarse, strict=False))) if numbers and len(fine) == len(coarse) else []
+    if [label for label, _ in pairs] != list(range(100)):
+        raise DataError(
+            f"{name} is not of CIFAR-100: its 'coarse_labels' do not give each class one superclass."
+        )
+    return tuple(group for _, group in pairs)
 
 
 def read_names(content: bytes, key: str, name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import DataError, SettingsError
 from ..files import sha256
+from ..settings.catalog import HeldOut
 from .augment import Pixels
 from .changes import Change
 from .source import Source, hash_tensors
@@ -60,6 +61,16 @@ def share_out(classes: int, tasks: int, base: int = 0) -> list[int]:
     return ([base] if base else []) + [rest // parts + (i < rest % parts) for i in range(parts)]
 
 
+def superclass_cuts(order: Sequence[int], groups: Sequence[int], change: Change | None = None) -> list[Cut]:
+    """One task for each superclass in `order`: its classes, lowest number first. groups[y] is the superclass of y."""
+    cuts, first = [], 0
+    for group in order:
+        classes = tuple(label for label, found in enumerate(groups) if found == group)
+        cuts.append(Cut(classes, tuple(range(first, first + len(classes))), change))
+        first += len(classes)
+    return cuts
+
+
 def split_cuts(order: Sequence[int], sizes: Sequence[int], scenario: Scenario) -> list[Cut]:
     """Classes in order of arrival, `sizes` of them in each task; in the domain scenario labels count anew in each.
 
@@ -89,10 +100,12 @@ def changed_cuts(classes: int, changes: Sequence[Change | None], scenario: Scena
     ]
 
 
-def hold_out(source: Source, limit: int | None, share: float) -> Held:
-    """The first `limit` images of each class; of these, spread evenly, a share that is held out.
+def hold_out(source: Source, limit: int | None, share: float, rule: HeldOut = "spread") -> Held:
+    """The first `limit` images of each class; of these a share that is held out.
 
-    Which images these are does not depend on the run's seed: all seeds are validated on the same ones.
+    The rule `spread` takes the same share of each class, evenly spread over its images; `first` takes the first of all
+    images as they are stored. Which images these are does not depend on the run's seed: all seeds are validated on the
+    same ones.
 
     Raises:
         DataError: a class has too few images to give any away.
@@ -104,23 +117,31 @@ def hold_out(source: Source, limit: int | None, share: float) -> Held:
         )
     if not 0 <= share < 1:
         raise SettingsError(f"validation is a share from 0 to below 1, not {share:g}.")
-    kept, held = [], []
-    for label, name in enumerate(source.class_names):
-        rows = (source.train_y == label).nonzero().flatten()[:limit]
-        if not len(rows) or not (source.test_y == label).any():
-            kind = "test" if len(rows) else "training"
-            raise DataError(f"The class '{name}' has no {kind} images. Give it some, or leave it out.")
-        count = round(share * len(rows))
-        if share and not 0 < count < len(rows):
+    classes = [_rows_of(source, label, limit) for label in range(len(source.class_names))]
+    rows = torch.cat(classes).sort().values
+    held = torch.zeros(len(source.train_y), dtype=torch.bool)
+    if rule == "first":
+        held[rows[: round(share * len(rows))]] = True
+    for mine, name in zip(classes, source.class_names, strict=True):
+        count = round(share * len(mine))
+        if rule == "spread":
+            held[mine[(torch.arange(count) * len(mine)) // max(count, 1)]] = True
+        if share and (held[mine].all() or (rule == "spread" and not count)):
             raise DataError(
-                f"Holding out {share:g} of the class '{name}' for validation is not possible: it has {len(rows)} "
-                f"training image{'s' * (len(rows) != 1)}, and both parts need one. Give another share or more images."
+                f"Holding out {share:g} of the class '{name}' for validation is not possible: it has {len(mine)} "
+                f"training image{'s' * (len(mine) != 1)}, and both parts need one. Give another share or more images."
             )
-        chosen = torch.zeros(len(rows), dtype=torch.bool)
-        chosen[(torch.arange(count) * len(rows)) // max(count, 1)] = True
-        kept.append(rows[~chosen])
-        held.append(rows[chosen])
-    return Held(torch.cat(kept).sort().values, torch.cat(held).sort().values)
+    return Held(rows[~held[rows]], rows[held[rows]])
+
+
+def _rows_of(source: Source, label: int, limit: int | None) -> Tensor:
+    """The rows of a class's first training images, checked to be some, and its test images too."""
+    rows = (source.train_y == label).nonzero().flatten()[:limit]
+    if not len(rows) or not (source.test_y == label).any():
+        kind = "test" if len(rows) else "training"
+        name = source.class_names[label]
+        raise DataError(f"The class '{name}' has no {kind} images. Give it some, or leave it out.")
+    return rows
 
 
 def take(x: Tensor, y: Tensor, rows: Tensor, cut: Cut, pixels: Pixels) -> Split:

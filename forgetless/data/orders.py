@@ -21,7 +21,7 @@ def class_order(name: str, classes: int, seed: int) -> tuple[int, ...]:
     if name == "seeded":
         return tuple(torch.randperm(classes, generator=generator(seed, "class order")).tolist())
     if name == "1993":
-        return _shuffled(np.random.RandomState(1993), classes)
+        return shuffled(np.random.RandomState(1993), classes)
     if name == "icarl":
         return _icarl(classes)
     return _listed(name, classes)
@@ -36,11 +36,12 @@ def _icarl(classes: int) -> tuple[int, ...]:
     state = np.random.RandomState(1993)
     for _ in range(100):
         state.permutation(500)
-    return _shuffled(state, classes)
+    return shuffled(state, classes)
 
 
-def _shuffled(state: np.random.RandomState, classes: int) -> tuple[int, ...]:
-    order = np.arange(classes)
+def shuffled(state: np.random.RandomState, size: int) -> tuple[int, ...]:
+    """The numbers below `size` as numpy shuffles them; also what scikit-learn's shuffle makes of a list."""
+    order = np.arange(size)
     state.shuffle(order)
     return tuple(order.tolist())
 

@@ -18,6 +18,7 @@ class Source:
     test_y: Tensor
     class_names: tuple[str, ...]  # class_names[y] is what label y is called
     fingerprint: str  # equal means equal bytes and labels
+    groups: tuple[int, ...] = ()  # groups[y] is the superclass of label y, where the set has such
 
     def pad(self, border: int) -> "Source":
         """The same images within a border of zeros, `border` pixels wide on each side."""

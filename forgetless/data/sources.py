@@ -6,9 +6,10 @@ from pathlib import Path
 from ..errors import SettingsError
 from ..files import sha256
 from .cache import data_root, read_files
-from .cifar import read_batches, read_mosaics, read_names
+from .cifar import read_batches, read_mosaics, read_names, take_groups, take_images
 from .digits import read_digits
 from .idx import read_idx
+from .pickles import read_pickle
 from .published import PUBLISHED, Published
 from .source import Source
 
@@ -57,10 +58,11 @@ def _cifar10(root: Path) -> Source:
 
 def _cifar100(root: Path) -> Source:
     files = read_files(PUBLISHED["cifar100"], root)
-    train, test = (read_batches(files, [name], "fine_labels") for name in ("train", "test"))
-    return Source(
-        *train, *test, read_names(files["meta"], "fine_label_names", "meta"), _pinned(PUBLISHED["cifar100"])
-    )
+    train = take_images(read_pickle(files["train"], "train"), "fine_labels", "train")
+    found = read_pickle(files["test"], "test")  # the smaller one will do to learn the superclasses from
+    test, groups = take_images(found, "fine_labels", "test"), take_groups(found, "test")
+    names = read_names(files["meta"], "fine_label_names", "meta")
+    return Source(*train, *test, names, _pinned(PUBLISHED["cifar100"]), groups)
 
 
 def _cifar10_subset(root: Path) -> Source:

@@ -1,5 +1,6 @@
 """Streams by name: settings and a data root in, a compiled stream out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,25 @@ from ..errors import SettingsError
 from ..settings.catalog import StreamEntry, find_stream
 from ..settings.folders import is_folder, list_folder, parse_folder
 from ..settings.settings import Settings
-from .changes import article_permutations, permutations, rotations
-from .cut import Cut, changed_cuts, check_scenario, compile_stream, hold_out, share_out, split_cuts
+from .changes import Change, Misread, article_permutations, gpm_permutations, permutations, rotations
+from .cut import (
+    Cut,
+    changed_cuts,
+    check_scenario,
+    compile_stream,
+    hold_out,
+    share_out,
+    split_cuts,
+    superclass_cuts,
+)
 from .folder import source_from_folder
 from .normalise import choose_pixels
 from .orders import class_order
 from .source import Source
 from .sources import load_source
 from .task import Scenario, Stream
+
+_UNMOVED = {"mnist": "permuted-mnist", "cifar100": "cifar100-superclasses"}
 
 
 def build_stream(settings: Settings, root: Path | None = None) -> Stream:
@@ -28,7 +40,7 @@ def build_stream(settings: Settings, root: Path | None = None) -> Stream:
     entry = find_stream(settings.stream)
     check_scenario(entry.name, entry.scenarios, settings.scenario)
     _check_bounds(settings)
-    if entry.kind not in ("split", "folder") and settings.class_order != "natural":
+    if not entry.has_order and settings.class_order != "natural":
         raise SettingsError(
             f"Every task of {entry.name} has all classes, so there is no class order to choose; "
             f"'{settings.class_order}' was asked for. Leave it at natural."
@@ -40,9 +52,9 @@ def build_stream(settings: Settings, root: Path | None = None) -> Stream:
     crop, flip = (entry.crop, entry.flip) if settings.augment else (0, False)
     mean, std = settings.mean or entry.mean or None, settings.std or entry.std or None
     pixels = choose_pixels(source, mean, std, crop=crop, flip=flip)
-    held = hold_out(source, settings.limit, settings.validation)
+    held = hold_out(source, settings.limit, settings.validation, entry.held_out)
     source = source.pad(settings.padding)
-    cuts = _cuts(entry, settings, source)
+    cuts = _cuts(entry, settings, source)[: settings.tasks]
     stream = compile_stream(entry.name, entry.version, source, cuts, settings.scenario, pixels, held)
     return replace(stream, notes=_notes(entry))
 
@@ -78,23 +90,39 @@ def _cuts(entry: StreamEntry, settings: Settings, source: Source) -> list[Cut]:
     if entry.kind in ("split", "folder"):
         order = class_order(settings.class_order, classes, settings.seed)
         return split_cuts(order, share_out(classes, entry.tasks, entry.base), settings.scenario)
+    if settings.padding and (entry.kind in ("article", "gpm") or entry.misread):
+        raise SettingsError(
+            f"{entry.name} moves the pixels of images as they are; a border of {settings.padding} would make it "
+            f"another benchmark. Leave padding at 0, or use {_UNMOVED[entry.source]}."
+        )
+    if entry.kind == "superclasses":
+        order = class_order(settings.class_order, len(set(source.groups)), settings.seed)
+        if entry.tasks > len(order):
+            raise SettingsError(
+                f"{entry.name}: there are {len(order)} superclasses, a task for each. Ask for fewer tasks."
+            )
+        return superclass_cuts(order[: entry.tasks], source.groups, Misread() if entry.misread else None)
+    return changed_cuts(classes, _changes(entry, settings.seed, source), settings.scenario)
+
+
+def _changes(entry: StreamEntry, seed: int, source: Source) -> Sequence[Change | None]:
+    """What is done to all images in each task."""
     height, width = source.train_x.shape[1:3]
     if entry.kind == "rotated":
-        return changed_cuts(classes, rotations(entry.tasks), settings.scenario)
+        return rotations(entry.tasks)
     if entry.kind == "permuted":
-        return changed_cuts(
-            classes, permutations(height * width, entry.tasks, settings.seed), settings.scenario
-        )
-    if settings.padding:
-        raise SettingsError(
-            f"{entry.name} permutes the 784 pixels of images as they are; a border of {settings.padding} would make "
-            "it another benchmark. Leave padding at 0, or use permuted-mnist."
-        )
-    return changed_cuts(classes, article_permutations(entry.tasks), settings.scenario)
+        return permutations(height * width, entry.tasks, seed)
+    if entry.kind == "gpm":
+        return gpm_permutations(entry.tasks, seed)
+    return article_permutations(entry.tasks)
 
 
 def _check_bounds(settings: Settings) -> None:
     """Refuse numbers that are out of range."""
+    if settings.tasks is not None and settings.tasks < 1:
+        raise SettingsError(
+            f"tasks is how many of the stream's tasks are learned, at least 1, not {settings.tasks}."
+        )
     if not 0 <= settings.padding <= 256:
         raise SettingsError(f"padding is a number of pixels from 0 to 256, not {settings.padding}.")
     if settings.size is not None and not 1 <= settings.size <= 1024:

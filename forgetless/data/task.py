@@ -124,6 +124,9 @@ class Stream:
     def __len__(self) -> int:
         return len(self.layouts)
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.scenario} scenario"
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example as a network sees it, (K, H, W)."""

@@ -1,5 +1,6 @@
 """The one training loop: it solves the `Fit`s that methods yield, and knows no method by name."""
 
+from .attention import record_attention
 from .checkpoint import Checkpoint, Checkpoints
 from .evaluation import Answers, evaluate
 from .loop import Engine, Moment, Progress, Step
@@ -27,5 +28,6 @@ __all__ = [
     "evaluate",
     "hash_of_tensors",
     "prepared_process",
+    "record_attention",
     "restore",
 ]

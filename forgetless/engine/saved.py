@@ -51,8 +51,7 @@ class Saved:
                 "losses": now.losses,
             }
         for kind, labels in (("aware", self.aware), ("agnostic", self.agnostic)):
-            for (i, j), value in labels.items():
-                tensors[f"{kind}/{i}/{j}"] = torch.from_numpy(value.astype(np.int32))
+            tensors |= _put(kind, _rows(labels))
         facts = {
             "task": self.task,
             "finished": len(progress.finished),
@@ -98,9 +97,21 @@ def _take(prefix: str, tensors: dict[str, Tensor]) -> State:
     return {name[start:]: value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
 
 
+def _rows(labels: Labels) -> State:
+    """The answers after each task as one tensor: thousands of small ones would take longer to write than to learn."""
+    rows: dict[int, list[NDArray[np.uint16]]] = {}
+    for (i, _), value in labels.items():
+        rows.setdefault(i, []).append(value)
+    made = {str(i): torch.from_numpy(np.concatenate(row).astype(np.int32)) for i, row in rows.items()}
+    last = rows[max(rows)] if rows else []
+    return made | {"sizes": torch.tensor([len(value) for value in last], dtype=torch.int64)}
+
+
 def _labels(kind: str, tensors: dict[str, Tensor]) -> Labels:
-    labels: Labels = {}
-    for place, value in _take(kind, tensors).items():
-        i, j = map(int, place.split("/"))
-        labels[i, j] = value.numpy().astype(np.uint16)
-    return labels
+    rows = _take(kind, tensors)
+    sizes = rows.pop("sizes").tolist()
+    return {
+        (int(i), j): value.numpy().astype(np.uint16)
+        for i, row in rows.items()
+        for j, value in enumerate(torch.split(row, sizes[: int(i) + 1]))
+    }

@@ -5,7 +5,7 @@ from torch import nn
 from ..errors import SettingsError
 from ..memory import Memory
 from ..methods import Fit, Method
-from ..models import Snapshot
+from ..models import Masks, Snapshot
 
 
 def select(method: Method, fit: Fit) -> list[nn.Parameter]:
@@ -43,7 +43,8 @@ def snapshots(method: nn.Module) -> list[Snapshot]:
 
 def count_bytes(method: Method, past: int) -> dict[str, int]:
     """Bytes of what a method keeps, by kind, counted by walking it; `past` is what its old data take."""
-    own = _nbytes(method.model)
+    masks = sum(_nbytes(module) for module in method.model.modules() if isinstance(module, Masks))
+    own = _nbytes(method.model) - masks
     old = sum(_nbytes(copy) for copy in snapshots(method))
     exemplars = sum(_nbytes(module) for module in method.modules() if isinstance(module, Memory))
     measured = _nbytes(method.measured)  # is looked at, never learned from
@@ -51,8 +52,8 @@ def count_bytes(method: Method, past: int) -> dict[str, int]:
         "weights": own,
         "old_models": old,
         "exemplars": exemplars + (past if method.needs_past else 0),
-        "statistics": _nbytes(method) - own - old - exemplars - measured,
-        "masks": 0,
+        "statistics": _nbytes(method) - own - masks - old - exemplars - measured,
+        "masks": masks,
     }
 
 

@@ -13,6 +13,8 @@ Where a task brings no new labels there is nothing to train, and the network ans
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from ..data import Task
 from .base import Fit, Method, method
 
@@ -21,6 +23,8 @@ from .base import Fit, Method, method
 class Frozen(Method):
     """The network as it is after the first task; later tasks train new head rows alone."""
 
+    isolates = ("task", "domain")  # in the class scenario new rows compete with old ones
+
     def learn(self, task: Task) -> Iterator[Fit]:
         """Grow, then train everything the first time and the new head rows later."""
         fresh = self.model.grow(task.classes)
@@ -28,3 +32,10 @@ class Frozen(Method):
             yield Fit(task.train)
         elif fresh is not None:
             yield Fit(task.train, only=fresh)
+
+    def influences(self, task: Task) -> dict[str, Tensor]:
+        """The backbone, and the head rows that score the task's labels."""
+        parts = enumerate(self.model.facing(task.classes))
+        return {
+            f"{number}.{name}": value for number, part in parts for name, value in part.state_dict().items()
+        }

@@ -29,9 +29,9 @@ class LeNet(ConvBackbone):
         """(B, K, H, W) -> (B, 16, H', W')"""
         return self.second(F.max_pool2d(self.first(x).relu(), 2)).relu()  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, 84)"""
-        x = F.max_pool2d(self.maps(x), 2).flatten(1)
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, 16, H', W') -> (B, 84)"""
+        x = F.max_pool2d(maps, 2).flatten(1)
         return self.fourth(self.third(x).relu()).relu()  # type: ignore[no-any-return]
 
 

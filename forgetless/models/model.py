@@ -26,9 +26,9 @@ class Head(nn.Module):
     Each block is a product of its own: what later blocks add cannot change a bit of what earlier blocks answer.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, biases: bool = True) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.biases = width, biases
         self.blocks = nn.ModuleList()
         self.register_buffer(
             "place", torch.empty(0), persistent=False
@@ -56,13 +56,14 @@ class Head(nn.Module):
             return None
         block = self._block(size - self.size)
         nn.init.xavier_uniform_(block.weight)
-        nn.init.zeros_(block.bias)
+        if self.biases:
+            nn.init.zeros_(block.bias)
         self.blocks.append(block.to(self.get_buffer("place")))
         return block
 
     def _block(self, labels: int) -> nn.Linear:
         """Rows for so many labels, with nothing drawn for them yet; on the CPU, so that all devices draw the same."""
-        return _Rows(self.width, labels)
+        return _Rows(self.width, labels, bias=self.biases)
 
     def facing(self, labels: Iterable[int]) -> list[nn.Module]:
         """The blocks that score any of these labels."""

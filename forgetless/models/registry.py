@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +25,22 @@ class Backbone(nn.Module, ABC):
 
 
 class ConvBackbone(Backbone):
-    """A backbone whose last feature maps can be asked for: attention is read off them."""
+    """A backbone in two parts, so that its last feature maps can be asked for: attention is read off them."""
+
+    # `pool` is exactly the mean over the pixels: a score is then linear in the maps, its Grad-CAM has a closed form
+    averages: ClassVar[bool] = False
 
     @abstractmethod
     def maps(self, x: Tensor) -> Tensor:
         """The last convolution's answer before it is pooled. (B, K, H, W) -> (B, D, H', W')"""
+
+    @abstractmethod
+    def pool(self, maps: Tensor) -> Tensor:
+        """All that comes after the maps. (B, D, H', W') -> (B, width)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, width)"""
+        return self.pool(self.maps(x))
 
 
 Builder = Callable[[Shape, Sequence[int] | None], Backbone]

@@ -1,4 +1,4 @@
-"""He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, for small images."""
+"""He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016."""
 
 from collections.abc import Sequence
 
@@ -56,19 +56,32 @@ class Block(nn.Module):
 
 
 class ResNet(ConvBackbone):
-    """A 3x3 stem, stages of residual blocks, each later one at half the size, then the mean over the pixels.
+    """A stem, stages of residual blocks, each later one at half the size, then the mean over the pixels.
+
+    The stem is one 3x3 convolution, for small images, or the paper's own: 7x7, then max-pooling, a quarter of the size.
 
     A ReLU also stands after the last block, as in the paper: features are not negative, which attention maps
     need. iCaRL's own ResNet-32 leaves it out, so that its features may be negative; parity with its figures is
     within that difference.
     """
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int, *, project: bool) -> None:
+    averages = True
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        *,
+        project: bool,
+        large: bool = False,
+    ) -> None:
         super().__init__()
-        self.stem = ConvNorm(channels, widths[0])
+        self.stem = ConvNorm(channels, widths[0], size=7 if large else 3, stride=2 if large else 1)
+        self.shrink = nn.MaxPool2d(3, 2, 1) if large else nn.Identity()
         stages, inputs = [], widths[0]
-        for stage, outputs in enumerate(widths):
-            for place in range(blocks):
+        for stage, (outputs, count) in enumerate(zip(widths, blocks, strict=True)):
+            for place in range(count):
                 stride = 2 if stage and not place else 1
                 stages.append(Block(inputs, outputs, stride, project=project))
                 inputs = outputs
@@ -77,20 +90,36 @@ class ResNet(ConvBackbone):
 
     def maps(self, x: Tensor) -> Tensor:
         """(B, K, H, W) -> (B, D, H', W')"""
-        return self.blocks(F.relu(self.stem(x)))  # type: ignore[no-any-return]
+        return self.blocks(self.shrink(F.relu(self.stem(x))))  # type: ignore[no-any-return]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, D)"""
-        return self.maps(x).mean((2, 3))
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, D, H', W') -> (B, D)"""
+        return maps.mean((2, 3))
+
+
+_WIDTHS = (64, 128, 256, 512)
 
 
 @backbone("resnet32")
 def resnet32(shape: Shape, hidden: Sequence[int] | None) -> ResNet:
     """The paper's 32-layer network for CIFAR (section 4.2): 0.46 million weights, shortcuts without weights."""
-    return ResNet(image_shape("resnet32", shape, hidden, least=8)[0], (16, 32, 64), 5, project=False)
+    return ResNet(image_shape("resnet32", shape, hidden, least=8)[0], (16, 32, 64), (5, 5, 5), project=False)
 
 
 @backbone("resnet18")
 def resnet18(shape: Shape, hidden: Sequence[int] | None) -> ResNet:
     """The paper's 18-layer network with a 3x3 stem in place of the 7x7 one and its pooling: for small images."""
-    return ResNet(image_shape("resnet18", shape, hidden, least=8)[0], (64, 128, 256, 512), 2, project=True)
+    return ResNet(image_shape("resnet18", shape, hidden, least=8)[0], _WIDTHS, (2, 2, 2, 2), project=True)
+
+
+@backbone("resnet34")
+def resnet34(shape: Shape, hidden: Sequence[int] | None) -> ResNet:
+    """The paper's 34-layer network with a 3x3 stem in place of the 7x7 one and its pooling: for small images."""
+    return ResNet(image_shape("resnet34", shape, hidden, least=8)[0], _WIDTHS, (3, 4, 6, 3), project=True)
+
+
+@backbone("resnet18-7x7")
+def resnet18_7x7(shape: Shape, hidden: Sequence[int] | None) -> ResNet:
+    """The paper's 18-layer network as it is for ImageNet: the last maps have a 32nd of the image's size."""
+    channels = image_shape("resnet18-7x7", shape, hidden, least=32)[0]
+    return ResNet(channels, _WIDTHS, (2, 2, 2, 2), project=True, large=True)

@@ -54,3 +54,11 @@ def distill_sigmoid(logits: Tensor, answers: Tensor, temperature: float = 1.0) -
     """
     targets = (answers / temperature).sigmoid()
     return F.binary_cross_entropy_with_logits(logits / temperature, targets, reduction="none").sum(-1).mean()
+
+
+def distill_one_sided(logits: Tensor, answers: Tensor) -> Tensor:
+    """That half of `distill_sigmoid` which speaks of right labels, Dhar et al. eq. 1 as printed. (B, C), (B, C) -> ()
+
+    No distillation: where both sides are equal its gradient is not zero but pulls all scores up, without bound.
+    """
+    return -(answers.sigmoid() * F.logsigmoid(logits)).sum(-1).mean()

@@ -15,6 +15,16 @@ def squared_distance(weights: Sequence[Tensor], anchors: Sequence[Tensor]) -> Te
     return _SquaredDistance.apply(list(anchors), *weights)  # type: ignore[no-any-return, no-untyped-call]
 
 
+def weighted_squared_distance(
+    weights: Sequence[Tensor], anchors: Sequence[Tensor], importances: Sequence[Tensor]
+) -> Tensor:
+    """The sum of importance times squared distance over two lists of tensors of equal shapes. -> ()
+
+    One node of the graph as well, with its closed gradient 2 F (w - a).
+    """
+    return _WeightedSquaredDistance.apply(list(anchors), list(importances), *weights)  # type: ignore[no-any-return, no-untyped-call]
+
+
 class _SquaredDistance(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, anchors: list[Tensor], *weights: Tensor) -> Tensor:
@@ -25,6 +35,19 @@ class _SquaredDistance(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return (None, *torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
+
+
+class _WeightedSquaredDistance(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, anchors: list[Tensor], importances: list[Tensor], *weights: Tensor) -> Tensor:
+        moves = torch._foreach_sub(list(weights), anchors)
+        pulls = torch._foreach_mul(moves, importances)
+        ctx.save_for_backward(*pulls)
+        return torch.stack([(pull * move).sum() for pull, move in zip(pulls, moves, strict=True)]).sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, None, *torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
 
 
 def distance_from_line(

@@ -22,6 +22,9 @@ def check_together(
         _model_problem(values["model"], asked),
         _channels_problem(asked, entry),
         _validation_problem(values),
+        f"tasks: {stream} has {entry.tasks} tasks; {values['tasks']} cannot be learned."
+        if (values.get("tasks") or 0) > entry.tasks
+        else "",
         "size: only a folder's images are brought to a size; this stream has its own."
         if asked.get("size") and entry.kind != "folder"
         else "",
@@ -66,7 +69,7 @@ def _share_problem(scenario: str, entry: StreamEntry, stream: str) -> str:
 
 
 def _order_problem(order: str, entry: StreamEntry, stream: str) -> str:
-    if order != "natural" and entry.kind not in ("split", "folder"):
+    if order != "natural" and not entry.has_order:
         return f"class_order: every task of {stream} has all classes, so there is no order to choose; leave it out."
     count = classes_of(entry)
     if order == "icarl" and count != 100:

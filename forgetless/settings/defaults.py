@@ -16,4 +16,5 @@ def stream_values(entry: StreamEntry) -> dict[str, Any]:
         "mean": entry.mean or None,
         "std": entry.std or None,
         "class_order": entry.class_order,
+        "validation": entry.validation,
     }

@@ -13,7 +13,11 @@ _CLASSES = {"cifar100": 100}  # of each source; the others have ten
 
 def closest(word: str, known: Iterable[str]) -> str:
     """A question, " Did you mean 'lwf'?", or nothing where nothing known looks like it."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    asked = word.lower()
+    near = difflib.get_close_matches(asked, list(known), n=5, cutoff=0.6)
+    near.sort(
+        key=lambda name: sorted(name) != sorted(asked)
+    )  # first of all the same letters in another order
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
@@ -26,7 +30,11 @@ def parse_stream(name: str) -> StreamEntry:
     """
     entry = find_stream(name.rstrip("/") or name)
     classes = classes_of(entry)
-    if entry.kind in ("split", "folder") and entry.base + entry.tasks - bool(entry.base) > classes:
+    if entry.kind == "superclasses" and entry.tasks > classes:
+        raise SettingsError(
+            f"{name!r}: there are {classes} superclasses, a task for each. Ask for fewer tasks."
+        )
+    if entry.has_order and entry.base + entry.tasks - bool(entry.base) > classes:
         raise SettingsError(
             f"{name!r}: {classes} classes are too few for it, for every task needs one of its own. "
             f"Ask for fewer tasks{'' if entry.kind == 'split' else f', as in {entry.source}/{classes}'}."
@@ -35,7 +43,9 @@ def parse_stream(name: str) -> StreamEntry:
 
 
 def classes_of(entry: StreamEntry) -> int:
-    """How many classes the data have."""
+    """How many classes, or groups of classes, there are to share out over the tasks."""
     if entry.kind == "folder":
         return len(list_folder(Path(entry.source)).train)
+    if entry.kind == "superclasses":
+        return 20
     return _CLASSES.get(entry.source, 10)

@@ -44,9 +44,10 @@ def resolve(
     flags = all_flags(facts)
     file = read_mapping(config) if config else {}
     _check_origin(facts, file, config)
+    scenario = given.get("scenario") or file.get("scenario") or entry.scenarios[0]
     sources = (
         ("defaults, ", {flag.name: flag.default for flag in flags.values()} | stream_values(entry)),
-        (f"preset {preset}, ", _of_preset(preset, facts, entry)),
+        (f"preset {preset}, ", _of_preset(preset, facts, entry, str(scenario))),
         (f"{config}: ", _without(file, *_FILE_ONLY, *others)),
         ("", _without(given, *others)),
     )
@@ -75,10 +76,10 @@ def _without(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
 
 
-def _of_preset(preset: str | None, facts: MethodFacts, entry: StreamEntry) -> dict[str, Any]:
+def _of_preset(preset: str | None, facts: MethodFacts, entry: StreamEntry, scenario: str) -> dict[str, Any]:
     if preset is None:
         return {}
-    values = find_preset(preset).values(facts.name, entry)
+    values = find_preset(preset).values(facts.name, entry, scenario)
     if facts.own:  # a preset speaks of the published method, not of a file that has its name
         own = method_flags(facts)
         return {key: value for key, value in values.items() if key not in own}

@@ -51,6 +51,7 @@ class Shared:
 
     scenario: Annotated[Scenario | None, "what is revealed and asked: task, class or domain"] = None
     seed: Annotated[Seed | None, "where all randomness of the run comes from"] = None
+    tasks: Annotated[PositiveInt | None, "learn only the first so many tasks of the stream"] = None
     class_order: Annotated[str | None, "natural, seeded, 1993, icarl, or the classes' numbers: 3,1,2,..."] = (
         None
     )

@@ -23,6 +23,7 @@ class Settings:
     recipe: Recipe = field(default_factory=Recipe)
     model: str = "mlp"
     hidden: tuple[int, ...] | None = None  # widths of an mlp's hidden layers
+    tasks: int | None = None  # only the first so many tasks of the stream
     class_order: str = "natural"  # natural, seeded, 1993, icarl, or the labels separated by commas
     validation: float = 0.0  # share of the training data held out, per class
     limit: int | None = None  # at most this many training images per class

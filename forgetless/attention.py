@@ -1,0 +1,115 @@
+"""Where a run's method looked in images of its first task, after each task: `attention.npz`. No torch.
+
+The file holds `images`, (N, H, W, K) uint8, test images of the first task; `labels`, (N,), their classes; `names`
+of all classes; and for each task i learned so far `maps/i`, (N, h, w) float32, the Grad-CAM map of each image's own
+class, rectified, and `answers/i`, (N,), the class that was answered.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import damaged, read_arrays, write_arrays
+
+FILE = "attention.npz"
+FAINT = 1e-6  # a map whose norm is below this is dead, as in training
+
+Maps = NDArray[np.float32]
+Labels = NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Maps by the last task learned, of the same images throughout."""
+
+    images: NDArray[np.uint8]  # (N, H, W, K)
+    labels: Labels  # (N,)
+    names: tuple[str, ...]  # of all classes, in order of arrival
+    maps: Mapping[int, Maps]  # (N, h, w) each
+    answers: Mapping[int, Labels]  # (N,) each
+
+    @property
+    def tasks(self) -> int:
+        """After how many tasks, from the first on, there are maps."""
+        return next(i for i in range(len(self.maps) + 1) if i not in self.maps)
+
+    def and_after(self, task: int, maps: Maps, answers: Labels) -> "Attention":
+        """The same with what was seen after a task, and without what there was of this one and of later ones."""
+        kept = [i for i in self.maps if i < task]
+        return replace(
+            self,
+            maps={i: self.maps[i] for i in kept} | {task: maps},
+            answers={i: self.answers[i] for i in kept} | {task: answers},
+        )
+
+    def dead(self, task: int) -> NDArray[np.bool_]:
+        """Which maps have nothing in them. (N,)"""
+        maps = self.maps[task]
+        return np.asarray(np.linalg.norm(maps.reshape(len(maps), -1), axis=1) < FAINT)
+
+    def compared(self, task: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """L1 distance of each image's map, at unit length, from that after the first task; and their cosine.
+
+        (N,), (N,): NaN where one of the two is dead.
+        """
+        first, now = (_unit(self.maps[place]) for place in (0, task))
+        return np.abs(first - now).sum(1), (first * now).sum(1)
+
+
+def _unit(maps: Maps) -> NDArray[np.float64]:
+    """Flat maps of unit length; NaN where there is nothing in them. (N, h, w) -> (N, h w)"""
+    flat = maps.reshape(len(maps), -1).astype(np.float64)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    return flat / np.where(norm < FAINT, np.nan, norm)
+
+
+def write_attention(folder: Path, attention: Attention) -> None:
+    """Write a run's maps in one step.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        "images": attention.images, "labels": attention.labels, "names": np.array(attention.names, dtype=str),
+    }  # fmt: skip
+    arrays |= {f"maps/{i}": maps for i, maps in attention.maps.items()}
+    arrays |= {f"answers/{i}": labels for i, labels in attention.answers.items()}
+    write_arrays(folder / FILE, arrays)
+
+
+def read_attention(folder: Path) -> Attention | None:
+    """Read a run's maps; None where it made none.
+
+    Raises:
+        StorageError: the file is damaged, or not what this program writes.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    arrays = read_arrays(path)
+    try:
+        return _sorted_out(arrays)
+    except (LookupError, ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+
+
+def _sorted_out(arrays: Mapping[str, NDArray[Any]]) -> Attention:
+    images, labels, names = arrays["images"], arrays["labels"], tuple(map(str, arrays["names"]))
+    by_task: dict[str, dict[int, NDArray[Any]]] = {"maps": {}, "answers": {}}
+    for name, array in arrays.items():
+        kind, _, task = name.partition("/")
+        if task:
+            by_task[kind][int(task)] = array
+    maps, answers = by_task["maps"], by_task["answers"]
+    sizes = {len(array) for array in (images, labels, *maps.values(), *answers.values())}
+    shapes = {array.shape[1:] for array in maps.values()}
+    whole = images.dtype == np.uint8 and images.ndim == 4 and maps.keys() == answers.keys() and 0 in maps
+    if not whole or len(sizes) != 1 or len(shapes) != 1 or any(len(shape) != 2 for shape in shapes):
+        raise ValueError("its parts do not belong together")
+    if max(int(part.max()) for part in (labels, *answers.values())) >= len(names):
+        raise ValueError("a label has no name")
+    return Attention(images, labels, names, maps, answers)

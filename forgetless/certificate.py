@@ -1,0 +1,231 @@
+"""The certificate: what was recorded when a task had been learned, against what a finished run answers with now.
+
+For each task, just after it was learned, a run of a method that isolates records two things: a SHA-256 of the
+scores on a probe, the first images of the task's test in one batch; and a SHA-256 of every tensor that can
+influence these scores. If all tensors are the same to the bit, and the network is the same function of them, the
+answers are the same; the probe shows that it is. The scores depend on the machine in their last bits, so they are
+compared only on the machine and with the threads that they were recorded with; the tensors everywhere.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from . import record
+from .data import Stream
+from .data.streams import build_stream
+from .engine import Plan, choose_plan, describe_machine, hash_of_tensors, prepared_process, restore
+from .errors import ForgetlessError, SettingsError, StorageError
+from .files import explained, write_atomically
+from .methods import Method
+from .methods.registry import find_method, make_method
+from .models import build_model
+from .randomness import seeded
+from .settings.files import read_settings
+from .settings.settings import Settings
+
+FILE = "certificate.json"
+FORMAT = 1
+PROBE = 64  # test images of a task whose scores are recorded, in one batch
+BITS_DEPEND_ON = (
+    "torch",
+    "machine",
+    "device_name",
+    "cpu_capability",
+    "precision",
+    "threads",
+    "deterministic",
+)
+
+
+class RefusedError(ForgetlessError):
+    """Something learned is not what it was."""
+
+    exit_code = 6
+
+
+@dataclass(frozen=True)
+class TaskProof:
+    """What came of one task."""
+
+    task: int
+    tensors: int  # how many can influence its scores
+    changed: tuple[str, ...]  # those of them that are not what they were, or are missing, or are new
+    scores: bool | None  # the same to the bit; None where they cannot be compared
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing of this task was forgotten."""
+        return not self.changed and self.scores is not False
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of a whole run."""
+
+    run: record.Run
+    recorded_on: dict[str, Any]
+    elsewhere: tuple[str, ...]  # what of the machine is not as it was, so that scores cannot be compared
+    tasks: tuple[TaskProof, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was forgotten."""
+        return all(task.holds for task in self.tasks)
+
+
+def testify(folder: Path, method: Method, stream: Stream, index: int, plan: Plan) -> None:
+    """Record what there is to record of the task just learned, beside what earlier tasks recorded.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
+    known = _read(folder / FILE)["tasks"][:index] if index else []
+    row = {
+        "task": index,
+        **_scores(method, stream, index, plan),
+        "tensors": _hashes(method, stream, index, plan),
+    }
+    facts = {
+        "format": FORMAT, "method": method.name, "stream": stream.name, "scenario": stream.scenario,
+        "fingerprint": stream.fingerprint, "recorded_on": describe_machine(plan), "tasks": [*known, row],
+    }  # fmt: skip
+    write_atomically(folder / FILE, json.dumps(facts, indent=1) + "\n")
+
+
+def certify(path: Path, *, data: Path | None = None, against: Path | None = None) -> Proof:
+    """Compare a finished run with what it recorded, or with a certificate that was kept elsewhere.
+
+    Raises:
+        SettingsError: the method does not isolate what it learned, so that there is nothing to certify.
+        StorageError: the run is not finished, or a file is missing or damaged.
+        DataError: the data are missing, or not those of the run.
+    """
+    run = record.load(path)
+    settings = read_settings(path / "settings.yaml")
+    refuse_what_does_not_isolate(settings)
+    if run.state != "finished":
+        raise StorageError(f"The run in {path} is {run.state}: only a finished run can be certified.")
+    kept = _read(against or path / FILE)
+    plan = choose_plan(settings.precision, settings.threads, settings.model)
+    here = describe_machine(plan)
+    elsewhere = tuple(key for key in BITS_DEPEND_ON if here.get(key) != kept["recorded_on"].get(key))
+    stream = build_stream(settings, data)
+    if kept["fingerprint"] != stream.fingerprint:
+        raise StorageError(
+            f"The certificate {against or path / FILE} is of other data than {settings.stream}."
+        )
+    with prepared_process(plan):
+        method = _rebuilt(settings, stream, plan, path / "model.safetensors")
+        proofs = tuple(_compare(method, stream, plan, row, comparable=not elsewhere) for row in kept["tasks"])
+    if len(proofs) != len(stream):
+        raise StorageError(f"The certificate of {path} speaks of {len(proofs)} of {len(stream)} tasks.")
+    return Proof(run, kept["recorded_on"], elsewhere, proofs)
+
+
+def refuse_what_does_not_isolate(settings: Settings) -> None:
+    """Only a method whose old answers cannot change has something to certify.
+
+    Raises:
+        SettingsError: this method is not one, or not in this scenario.
+    """
+    made = find_method(settings.method, settings.method_file)
+    if settings.scenario not in made.isolates:
+        where = f" in the {settings.scenario} scenario" if made.isolates else ""
+        raise SettingsError(
+            f"{settings.method} does not isolate what it learned{where}: each task changes what earlier ones answer "
+            "with, so there is nothing to certify. `forgetless report` shows what was forgotten; wsn forgets nothing."
+        )
+
+
+def _rebuilt(settings: Settings, stream: Stream, plan: Plan, weights: Path) -> Method:
+    """The method as the run left it."""
+    with seeded(settings.seed, "model"):
+        model = build_model(settings.model, stream.input_shape, hidden=settings.hidden)
+    method = make_method(settings, model)
+    try:
+        with explained(weights, "read"):
+            restore(method, load(weights.read_bytes()))
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise StorageError(f"{weights} is damaged: {str(error).splitlines()[0]}") from error
+    return method.to(plan.device).requires_grad_(False).eval()
+
+
+def _compare(
+    method: Method, stream: Stream, plan: Plan, row: dict[str, Any], *, comparable: bool
+) -> TaskProof:
+    index, kept = row["task"], row["tensors"]
+    now = _hashes(method, stream, index, plan)
+    changed = sorted(name for name in {*kept, *now} if kept.get(name) != now.get(name))
+    scores = _scores(method, stream, index, plan)
+    if scores["probe"] != row["probe"]:
+        changed.append("the probe's images")
+    return TaskProof(
+        index, len(now), tuple(changed), scores["scores"] == row["scores"] if comparable else None
+    )
+
+
+def _hashes(method: Method, stream: Stream, index: int, plan: Plan) -> dict[str, str]:
+    tensors = method.influences(stream.task(index, plan.device))
+    return {name: hash_of_tensors({"": value.detach().cpu()}) for name, value in tensors.items()}
+
+
+@torch.no_grad()
+def _scores(method: Method, stream: Stream, index: int, plan: Plan) -> dict[str, Any]:
+    """The probe of a task, and the scores on it, as hashes."""
+    task = stream.task(index, plan.device)
+    inputs = stream.tests[index].to(plan.device).inputs(slice(0, PROBE))
+    with plan.computing():
+        scores = method.logits(inputs, task if stream.scenario == "task" else None)[:, list(task.classes)]
+    return {"shape": list(inputs.shape), "probe": _hash(inputs), "scores": _hash(scores)}
+
+
+def _hash(tensor: Tensor) -> str:
+    return hash_of_tensors({"": tensor.detach().cpu()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A certificate as it was written.
+
+    Raises:
+        StorageError: there is none, or it is damaged.
+    """
+    with explained(path, "read"):
+        text = path.read_text(encoding="utf-8")
+    try:
+        facts = json.loads(text)
+        rows = facts["tasks"]
+        sound = facts["format"] == FORMAT and all(row.keys() >= _KEYS for row in rows)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        sound = False
+    if not sound:
+        raise StorageError(f"{path} is damaged, or was not written by forgetless as a certificate.")
+    return cast(dict[str, Any], facts)
+
+
+_KEYS = {"task", "probe", "shape", "scores", "tensors"}
+
+
+def lines(proof: Proof) -> Iterator[str]:
+    """The statement, for people."""
+    run, machine = proof.run, proof.recorded_on
+    yield f"{run.method} on {run.stream}, {run.scenario} scenario, seed {run.seed}"
+    yield (
+        f"recorded on {machine['device_name']} ({machine['platform']}), {machine['threads']} thread"
+        f"{'s' * (machine['threads'] != 1)}, {machine['precision']}, torch {machine['torch']}"
+    )
+    for task in proof.tasks:
+        scores = {True: "the same to the bit", False: "CHANGED", None: "not comparable here"}[task.scores]
+        state = f"{len(task.changed)} CHANGED" if task.changed else "unchanged"
+        yield f"task {task.task + 1:>3}: {task.tensors} tensors {state}; scores on {PROBE} images {scores}"
+        for name in task.changed[:5]:
+            yield f"          {name}"
+    if proof.elsewhere:
+        yield f"Scores were not compared: {', '.join(proof.elsewhere)} differ from where they were recorded."

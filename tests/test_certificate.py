@@ -1,0 +1,161 @@
+"""The certificate: it holds for what forgot nothing, and fails for one flipped bit of what an old task needs."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from forgetless import certificate
+from forgetless.certificate import certify, lines
+from forgetless.cli import main
+from forgetless.errors import InterruptedRun, SettingsError, StorageError
+from forgetless.events import TaskScored
+from forgetless.run import run_settings
+from forgetless.settings.resolve import resolve
+
+QUICK = {"epochs": 1, "limit": 20}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of a method that isolates."""
+    settings = resolve("frozen", "split-digits/3", QUICK | {"scenario": "task"})
+    return run_settings(settings, runs=tmp_path_factory.mktemp("runs")).path
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(finished, tmp_path / finished.name)
+
+
+def flip(run, name, place=0, bit=0):
+    """Flip one bit of one stored tensor."""
+    path = run / "model.safetensors"
+    tensors = load_file(path)
+    tensors[name].reshape(-1).view("uint8")[place] ^= 1 << bit
+    save_file(tensors, path)
+
+
+def test_what_forgot_nothing_is_certified(run, capsys):
+    proof = certify(run)
+    assert proof.holds
+    assert [(task.task, task.changed, task.scores) for task in proof.tasks] == [
+        (i, (), True) for i in range(3)
+    ]
+    assert main(["certify", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "certified: 3 tasks, nothing forgotten" in out
+    for fact in ("1 thread", "fp32", "torch"):
+        assert fact in out
+
+
+def test_every_tensor_that_matters_is_guarded_bit_by_bit(run, tmp_path):
+    names = [name for name, value in load_file(run / "model.safetensors").items() if value.dtype == "float32"]
+    assert len(names) == 2 + 3 * 2  # one hidden layer, three heads
+    for name in names:
+        copy = shutil.copytree(run, tmp_path / name / run.name)
+        flip(copy, name)  # the lowest bit of the first number: no accuracy would show it
+        proof = certify(copy)
+        assert not proof.holds, name
+        guilty = [task.task for task in proof.tasks if task.changed]
+        block = name.split("blocks.")[1][0] if "blocks." in name else None
+        assert guilty == ([int(block)] if block else [0, 1, 2])
+
+
+def test_a_change_is_refused_with_a_sentence_and_its_exit_code(run, capsys):
+    flip(run, "model.head.blocks.1.weight")
+    assert main(["certify", str(run)]) == 6
+    printed = capsys.readouterr()
+    assert "1 CHANGED" in printed.out
+    assert "something that was learned has changed" in printed.err
+    assert main(["certify", str(run), "--json"]) == 6
+    assert json.loads(capsys.readouterr().out)["holds"] is False
+
+
+def test_scores_fail_where_only_the_function_changed(run, monkeypatch):
+    kept = certificate._scores
+
+    def other(method, stream, index, plan):
+        return kept(method, stream, index, plan) | {"scores": "another function of the same tensors"}
+
+    monkeypatch.setattr(certificate, "_scores", other)
+    assert [task.holds for task in certify(run).tasks] == [False] * 3
+
+
+def test_on_another_machine_scores_are_not_compared_and_that_is_said(run):
+    path = run / certificate.FILE
+    facts = json.loads(path.read_text())
+    facts["recorded_on"]["device_name"] = "another"
+    path.write_text(json.dumps(facts))
+    proof = certify(run)
+    assert proof.holds
+    assert proof.elsewhere == ("device_name",)
+    assert [task.scores for task in proof.tasks] == [None] * 3
+    assert "not comparable here" in "\n".join(lines(proof))
+
+
+def test_a_certificate_kept_elsewhere_finds_a_run_that_was_exchanged(run, tmp_path):
+    kept = tmp_path / "kept.json"
+    shutil.copy(run / certificate.FILE, kept)
+    other = resolve("frozen", "split-digits/3", QUICK | {"scenario": "task", "lr": 0.01})
+    exchanged = run_settings(other, runs=tmp_path / "other").path
+    assert certify(exchanged).holds
+    assert not certify(exchanged, against=kept).holds
+    assert certify(run, against=kept).holds
+
+
+def test_a_run_that_was_stopped_and_resumed_has_the_same_certificate(finished, tmp_path):
+    settings = resolve("frozen", "split-digits/3", QUICK | {"scenario": "task"})
+
+    def stop(event):
+        if isinstance(event, TaskScored) and event.task == 1:
+            raise InterruptedRun("stopped")
+
+    with pytest.raises(InterruptedRun):
+        run_settings(settings, runs=tmp_path, listen=stop)
+    again = run_settings(settings, runs=tmp_path)
+    assert again.result["resumed"] == 1
+    kept, made = ((path / certificate.FILE).read_text() for path in (finished, again.path))
+    assert json.loads(made) == json.loads(kept)
+
+
+@pytest.mark.parametrize(
+    ("method", "scenario"), [("finetune", "class"), ("lwf", "task"), ("frozen", "class")]
+)
+def test_what_does_not_isolate_is_refused(method, scenario, tmp_path):
+    settings = resolve(method, "split-digits/2", QUICK | {"scenario": scenario})
+    path = run_settings(settings, runs=tmp_path).path
+    assert not (path / certificate.FILE).exists()
+    with pytest.raises(SettingsError, match="does not isolate"):
+        certify(path)
+
+
+def test_a_damaged_certificate_or_a_damaged_model_is_said(run):
+    weights, path = run / "model.safetensors", run / certificate.FILE
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    with pytest.raises(StorageError, match="damaged"):
+        certify(run)
+    weights.write_bytes(whole)
+    for text in ("{", "[]", '{"format": 1}', '{"format": 1, "tasks": [1]}', '{"format": 2, "tasks": []}'):
+        path.write_text(text)
+        with pytest.raises(StorageError, match="damaged"):
+            certify(run)
+    path.unlink()
+    with pytest.raises(StorageError, match="Cannot read"):
+        certify(run)
+
+
+def test_a_certificate_of_fewer_tasks_does_not_pass(run):
+    path = run / certificate.FILE
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"tasks": facts["tasks"][:2]}))
+    with pytest.raises(StorageError, match="2 of 3 tasks"):
+        certify(run)
+
+
+def test_nothing_named_is_a_matter_of_usage(capsys):
+    assert main(["certify"]) == 2
+    assert "Which run" in capsys.readouterr().err
