@@ -1,5 +1,6 @@
 """Exemplars: the few old examples that a method may keep, as they are stored, in bytes that are counted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from .data import Split
 from .errors import SettingsError
+from .ops import herd
 
 
 class Memory(nn.Module):
@@ -49,11 +51,23 @@ class Memory(nn.Module):
             self.x, self.y = chosen.x.clone(), chosen.y.clone()
         self.group = torch.cat([self.group.to(rows.device), torch.full_like(rows, number)])
 
-    def trim(self, most: int) -> None:
-        """Forget all but the first `most` of each group."""
+    def add_each(self, data: Split, count: int, features: Callable[[Tensor], Tensor] | None = None) -> None:
+        """Remember so many examples of each label, a group each: by herding over their features, or any at random."""
+        for label in data.y.unique():  # type: ignore[no-untyped-call]
+            rows = (data.y == label).nonzero().flatten()
+            if features is None:
+                chosen = torch.randperm(len(rows))[:count].to(rows.device)
+            else:
+                with torch.no_grad():
+                    seen = [features(x) for x, _ in data.select(rows).batches(256)]
+                chosen = herd(torch.cat(seen), count)
+            self.add(data, rows[chosen])
+
+    def trim(self, most: int | Tensor) -> None:
+        """Forget all but the first `most` of each group; a tensor says how many of each, (groups or more,)."""
         place = torch.arange(len(self), device=self.group.device)
         starts = torch.searchsorted(self.group, self.group)  # groups follow one another
-        kept = place - starts < most
+        kept = place - starts < (most if isinstance(most, int) else most[self.group])
         self.x, self.y, self.group = self.x[kept], self.y[kept], self.group[kept]
 
     def split(self, like: Split, group: int | None = None) -> Split:

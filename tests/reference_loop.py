@@ -47,9 +47,11 @@ def step(method, fit, task, batch, opt):
     terms, aux = result if isinstance(result, tuple) else (result, {})
     opt.zero_grad()
     sum(terms.values()).backward()
-    if method.after_backward:
-        method.after_backward(batch, task)
+    after_backward = fit.after_backward or method.after_backward
+    if after_backward:
+        after_backward(batch, task)
     opt.step()
-    if method.after_step:
+    after_step = fit.after_step or method.after_step
+    if after_step:
         with torch.no_grad():
-            method.after_step(batch, task, aux)
+            after_step(batch, task, aux)

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
     "data": LOW | {"randomness"}, "mask_code": {"errors"}, "capacity": {"mask_code"},
     "models": {"errors", "ops", "mask_code", "capacity"},
-    "memory": {"errors", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
+    "memory": {"errors", "ops", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},
     "run": RUNS - {"sweep"}, "sweep": RUNS, "report": LOW,
@@ -106,6 +106,7 @@ def methods_stand_alone(tree, path):
         if top == "forgetless" and rest[0] not in {
             "methods",
             "data",
+            "memory",
             "models",
             "ops",
             "kinds",

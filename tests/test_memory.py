@@ -49,6 +49,14 @@ def test_trimming_groups_of_different_sizes():
     assert memory.group.tolist() == [0, 0, 1, 2, 2]
 
 
+def test_trimming_each_group_to_a_size_of_its_own():
+    data, memory = filled()
+    before = [memory.split(data, group).x for group in range(3)]
+    memory.trim(torch.tensor([3, 1, 9, 4]))
+    assert memory.group.tolist() == [0, 0, 0, 1, 2, 2, 2, 2, 2]
+    assert torch.equal(memory.x, torch.cat([before[0][:3], before[1][:1], before[2]]))
+
+
 def test_a_fresh_memory_takes_its_size_from_what_was_saved():
     data, memory = filled()
     fresh = Memory()

@@ -223,8 +223,9 @@ def check_bytes_are_counted(case: Case) -> None:
     """The bytes by kind add up to what the state and the frozen copies hold, but for what was measured."""
     method, task = case.learned(2), case.task(1)
     counted = count_bytes(method, task.train.nbytes)
-    measured = {id(value) for value in method.measured.buffers()}
-    held = {id(v): v for v in method.state_dict(keep_vars=True).values() if id(v) not in measured}
+    measured = {id(value) for _, value in method.measured.items()}  # is looked at, never learned from
+    stored = method.state_dict(keep_vars=True).values()
+    held = {id(value): value for value in stored if id(value) not in measured}
     held |= {id(value): value for copy in snapshots(method) for value in _tensors(copy)}
     real = sum(value.nbytes for value in held.values()) + (task.train.nbytes if method.needs_past else 0)
     require(

@@ -14,8 +14,14 @@ ABOUT = (
     "Write one self-contained page: the table, the accuracy on every task after every task, what was forgotten, "
     "the loss terms, and how to repeat it."
 )
-EXAMPLES = ("forgetless report", "forgetless report runs/lwf-* -o lwf.html")
+EXAMPLES = (
+    "forgetless report",
+    "forgetless report runs/lwf-* -o lwf.html",
+    "forgetless report --figures figures --tables numbers",
+)
 OUTPUT = Flag("output", str, None, "the page to write", "FILE")
+FIGURES = Flag("figures", str, None, "also write each picture there, as an SVG file", "DIR")
+TABLES = Flag("tables", str, None, "also write the numbers there, as CSV files", "DIR")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         "report",
         ABOUT,
         (Word("run", "run folders, or folders of run folders; without any, all under --runs", many=True),),
-        plain_flags(OUTPUT, OURS["runs"]),
+        plain_flags(OUTPUT, FIGURES, TABLES, OURS["runs"]),
         examples=EXAMPLES,
         short={"output": "-o"},
         shown={"output": "report.html"},
@@ -48,4 +54,12 @@ def main(argv: Sequence[str]) -> int:
     if left:
         print(f"{left} of {len(paths)} runs have no result yet and are left out.", file=sys.stderr)
     print(output)
+    if "figures" in asked:
+        from ..report.files import write_figures
+
+        print(*write_figures(with_result, Path(asked["figures"]).expanduser()), sep="\n")
+    if "tables" in asked:
+        from ..report.export import write_tables
+
+        print(*write_tables(with_result, Path(asked["tables"]).expanduser()), sep="\n")
     return 0

@@ -1,6 +1,6 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, finetune, frozen, joint, l2_anchor, lwf, lwf_mc, lwm, wsn
+from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lfd, lfl, lwf, lwf_mc, lwm, wsn
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -9,10 +9,14 @@ __all__ = [
     "Method",
     "Terms",
     "cumulative",
+    "ewc",
     "finetune",
     "frozen",
+    "icarl",
     "joint",
     "l2_anchor",
+    "lfd",
+    "lfl",
     "lwf",
     "lwf_mc",
     "lwm",

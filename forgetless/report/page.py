@@ -19,6 +19,7 @@ from .formats import duration, size
 from .groups import Section, sections_of
 from .notes import notes_for
 from .palette import colours_of, heat_rules
+from .pictures import of_methods
 from .render import HEADINGS, LEGEND
 from .repeat import recipe_of
 from .table import MEASURES, Block, Cell, make_table
@@ -117,6 +118,7 @@ def _block(block: Block, colours: figures.Colours) -> dict[str, Any]:
         "keys": [(line.label, figures.swatch(colours[line.label])) for line in lines],
         "heats": [(heat, figures.heat_map(heat)) for heat in heats],
         "losses": [(loss, figures.loss_lines(loss), _terms(loss)) for loss in losses],
+        "pictures": of_methods(section),
         "costs": _costs(section),
         "measures": _measures(section),
     }

@@ -13,7 +13,11 @@ _CLASSES = {"cifar100": 100}  # of each source; the others have ten
 
 def closest(word: str, known: Iterable[str]) -> str:
     """A question, " Did you mean 'lwf'?", or nothing where nothing known looks like it."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    asked = word.lower()
+    near = difflib.get_close_matches(asked, list(known), n=5, cutoff=0.6)
+    near.sort(
+        key=lambda name: sorted(name) != sorted(asked)
+    )  # first of all the same letters in another order
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
