@@ -31,13 +31,13 @@ pygments_style, pygments_dark_style = "friendly", "github-dark"
 def setup(app: Any) -> None:
     """Write the methods' pages before they are looked for, and fill the gaps in the others as they are read."""
     STATIC.mkdir(parents=True, exist_ok=True)
-    app.add_config_value("pictures", True, "env", types=frozenset({bool}))
+    app.add_config_value("draw_pictures", True, "env", types=frozenset({bool}))
     app.connect("builder-inited", _prepare)
     app.connect("source-read", _fill)
 
 
 def _prepare(app: Any) -> None:
-    drawn = pictures.Pictures(HERE / "_build") if app.config.pictures else None
+    drawn = pictures.Pictures(HERE / "_build") if app.config.draw_pictures else None
     app.forgetless_pictures = drawn
     (STATIC / "drawn.css").write_text(pictures.style(), "utf-8")
     methods.write_pages(drawn.of_method if drawn else pictures.left_out)

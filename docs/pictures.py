@@ -3,15 +3,17 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
 
 from forgetless.record import Run
-from forgetless.report import figures, series
-from forgetless.report.groups import CEILING, FLOOR, Group, Section, sections_of
+from forgetless.report import pictures
+from forgetless.report.groups import CEILING, FLOOR, Section, sections_of
 from forgetless.report.palette import colours_of, heat_rules
+from forgetless.report.picture import Picture
+from forgetless.report.pictures import all_pictures
 from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.places import available_cores
 from forgetless.settings.resolve import resolve
@@ -20,11 +22,12 @@ from forgetless.sweep import run_many
 
 from .methods import NETWORKS, STREAM
 
-PACKAGE = Path(figures.__file__).parent.parent
+PACKAGE = Path(pictures.__file__).parent.parent
 SEEDS = 3
 DEMO = ("finetune", "lwf", "joint")
 SCENARIOS = ("class", "task", "domain")  # the first in which a method is defined is shown
 SHORTER = {"lenet": {"epochs": 10.0}}  # convolutions take their time
+COMPARING = ("accuracy", "forgetting")  # pictures that are of all rows together
 NOT_OF_RUNS = ("cli", "report", "checks")  # parts of the program that no run's numbers depend on
 
 Cell = tuple[str, str, str]  # method, scenario, network ("" for the stream's own)
@@ -98,38 +101,22 @@ def settings(cell: Cell) -> list[Settings]:
 
 
 def drawn(section: Section, name: str) -> str:
-    """The figures of a section on one line, for Markdown ends a block of HTML at an empty one."""
+    """The report's pictures of a section on one line, for Markdown ends a block of HTML at an empty one.
+
+    Those that compare show all rows; of the others only those of the method itself.
+    """
     colours = colours_of(section.groups)
-    lines = [line for group in section.groups if (line := series.after_each_task(group))]
-    bars = [bar for group in section.groups if (bar := series.forgetting_of_tasks(group))]
-    keys = _keys((line.label, figures.swatch(colours[line.label])) for line in lines)
-    parts = [
-        _figure("Accuracy on the tasks so far", figures.accuracy_lines(lines, colours), keys),
-        _figure("Points that each task lost in the end", figures.forgetting_bars(bars, colours), keys),
-        *_of_one(next(group for group in section.groups if group.method == name)),
-    ]
-    return f'<div class="drawn">{Markup("").join(parts)}</div>'
+    own = replace(section, groups=tuple(group for group in section.groups if group.method == name))
+    together = [one for one in all_pictures(section, colours) if one.name in COMPARING]
+    alone = [one for one in all_pictures(own, colours) if one.name not in COMPARING]
+    return f'<div class="drawn">{Markup("").join(map(_figure, [*together, *alone]))}</div>'
 
 
-def _of_one(group: Group) -> Iterator[Markup]:
-    """What is shown of the method alone: where its accuracy went, and what its loss was made of."""
-    if heat := series.heat_of(group):
-        yield _figure(f"Accuracy of {group.label} on each task after each, in %", figures.heat_map(heat))
-    if losses := series.losses_of(group):
-        keys = _keys(
-            (term.label, figures.swatch(figures.term_colour(k), plain=True))
-            for k, term in enumerate(losses.terms)
-        )
-        yield _figure(f"Terms of the loss of {group.label}, seed {losses.seed}", figures.loss_lines(losses), keys)
-
-
-def _figure(title: str, picture: Markup, keys: Markup = Markup("")) -> Markup:
-    return Markup("<figure><figcaption>{}</figcaption>{}{}</figure>").format(title, picture, keys)
-
-
-def _keys(pairs: Iterable[tuple[str, Markup]]) -> Markup:
-    items = Markup("").join(Markup("<li>{}{}</li>").format(swatch, label) for label, swatch in pairs)
-    return Markup('<ul class="keys">{}</ul>').format(items)
+def _figure(picture: Picture) -> Markup:
+    keys = Markup("").join(Markup("<li>{}{}</li>").format(swatch, name) for name, swatch in picture.keys)
+    return Markup(
+        '<figure><figcaption>{}<span>{}</span></figcaption><div class="scroll">{}</div>{}</figure>'
+    ).format(picture.title, picture.caption, picture.svg, Markup('<ul class="keys">{}</ul>').format(keys) if keys else "")
 
 
 def style() -> str:
