@@ -116,6 +116,10 @@ def test_a_row_for_each_configuration_of_its_lowest_seed_on_the_same_images(path
     rows = rows_of(section_of(*paths))
     assert [(row.label, row.seed) for row in rows] == [("finetune", 0), ("lwf", 0)]
     assert begin_alike(rows)
+    later = looked(fake_run(tmp_path, "l2_anchor", seed=1), attention(1))
+    assert {(row.label, row.seed) for row in rows_of(section_of(*paths, later))} == {
+        ("finetune", 1), ("lwf", 1), ("l2_anchor", 1),
+    }  # fmt: skip
     other = replace(attention(), images=attention().images[::-1].copy())
     strange = looked(fake_run(tmp_path, "joint"), other)
     assert [row.label for row in rows_of(section_of(*paths, strange))] == ["finetune", "lwf"]
