@@ -264,6 +264,16 @@ def test_the_page_shows_them_and_needs_nothing_else(paths):
     assert "http" not in page
 
 
+def test_names_of_classes_are_text(tmp_path):
+    seen = replace(attention(), names=("<script>alert(1)</script>", '"><b>', *NAMES[2:]))
+    page = render_page([load(looked(fake_run(tmp_path), seen))])
+    parsed = Parsed(page)
+    assert not parsed.broken
+    assert "script" not in {tag for tag, _ in parsed.elements}
+    assert "<script>ale…" in parsed.text, "under a picture"
+    assert "answered <script>alert(1)</script>, right" in parsed.text, "told when pointed at"
+
+
 def test_each_picture_is_a_file_that_stands_by_itself(paths, tmp_path):
     files = [
         path
