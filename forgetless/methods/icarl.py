@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from ..data import Batch, Split, Task
 from ..errors import SettingsError
-from ..kinds import Count, PositiveInt
+from ..kinds import Count, Positive, PositiveInt
 from ..memory import Memory
 from ..models import BufferDict, Snapshot, folded
 from ..ops import binary_cross_entropy, distill_sigmoid, herd, unknown
@@ -74,7 +74,8 @@ class ICaRL(Method):
         classes = self.divisor or len(task.seen)
         terms = {"new": binary_cross_entropy(logits, batch.y, self.known) / classes}
         if self.old is not None:
-            terms["old"] = distill_sigmoid(logits[:, : self.known], self.old(batch.x)) / classes
+            answers = self.old(batch.x) / self.temperature
+            terms["old"] = distill_sigmoid(logits[:, : self.known], answers) / classes
         return terms
 
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
