@@ -106,12 +106,12 @@ def methods_stand_alone(tree, path):
         if top == "forgetless" and rest[0] not in {
             "methods",
             "data",
-            "memory",
             "models",
             "ops",
             "kinds",
             "errors",
             "randomness",
+            "memory",
         }:
             yield f"a method imports {name}"
 

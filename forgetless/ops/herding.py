@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_EQUAL = 1e-12  # distances this near to one another differ by rounding alone
+
 
 def herd(features: Tensor, count: int) -> Tensor:
     """Rows whose running mean stays closest to the mean of all, the first first. (N, D) -> (min(count, N),)
@@ -14,13 +16,15 @@ def herd(features: Tensor, count: int) -> Tensor:
         Rebuffi et al., "iCaRL", CVPR 2017, algorithm 4
     """
     unit = F.normalize(features.double(), dim=1)
-    mean, total = unit.mean(0), torch.zeros_like(unit[0])
+    lengths, along_mean = unit.square().sum(1), unit @ unit.mean(0)
+    along_total = torch.zeros_like(lengths)  # what each row has in common with the sum of those chosen
     taken = torch.zeros(len(unit), dtype=torch.bool, device=unit.device)
-    rows = []
-    for k in range(1, min(count, len(unit)) + 1):
-        distance = ((total + unit) / k - mean).square().sum(1).masked_fill(taken, float("inf"))
-        row = distance.min(0).indices
-        rows.append(row)
-        taken[row] = True
-        total = total + unit[row]
-    return torch.stack(rows)
+    rows = torch.empty(min(count, len(unit)), dtype=torch.long, device=unit.device)
+    for k in range(1, len(rows) + 1):
+        # |(total + row) / k - mean| squared, less what is the same for all rows: one product for each choice
+        distance = ((2 * along_total + lengths) / k - 2 * along_mean) / k
+        distance = distance.masked_fill(taken, float("inf"))
+        row = (distance <= distance.min() + _EQUAL).int().argmax()
+        rows[k - 1], taken[row] = row, True
+        along_total = along_total + unit @ unit[row]
+    return rows
