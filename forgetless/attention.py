@@ -46,6 +46,11 @@ class Attention:
             answers={i: self.answers[i] for i in kept} | {task: answers},
         )
 
+    def dead(self, task: int) -> NDArray[np.bool_]:
+        """Which maps have nothing in them. (N,)"""
+        maps = self.maps[task]
+        return np.asarray(np.linalg.norm(maps.reshape(len(maps), -1), axis=1) < FAINT)
+
     def compared(self, task: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """L1 distance of each image's map, at unit length, from that after the first task; and their cosine.
 

@@ -34,6 +34,25 @@ def test_the_formula_gives_the_published_figures_of_scores_drawn_anew(tasks, pub
     assert 100 * cap_paper(1.0, tasks) == pytest.approx(published, abs=0.011)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "published", "density"),
+    [
+        (10, 122.89, 91.6),
+        (5, 104.27, 88.6),
+        (100, 407.12, 94.6),
+        (10, 129.0, 97.8),
+        (20, 162.49, 100.0),
+        (40, 214.52, 89.5),
+    ],
+)
+def test_the_published_figures_of_supsup_leave_a_density_when_masks_are_not_compressed(
+    tasks, published, density
+):
+    """So the paper compresses its own masks alone, and one accounting for all must not."""
+    assert 100 * cap_paper(density / 100, tasks, alpha=0) == pytest.approx(published, abs=0.06)
+    assert 100 * cap_paper(density / 100, tasks) < published - 5
+
+
 def masks_of(layers, tasks, seed=0):
     draw = np.random.default_rng(seed)
     return [draw.random((tasks, size)) < 0.3 for size in layers]

@@ -25,8 +25,8 @@ from forgetless.checks import (
 from forgetless.checks.streams import check_tests_stay_apart
 from forgetless.data import Split, build_stream
 from forgetless.methods import METHODS, Fit, Method
-from forgetless.models import Head, Snapshot
-from forgetless.ops import cross_entropy, distill
+from forgetless.models import Head, Snapshot, Subnet
+from forgetless.ops import count_of, cross_entropy, distill, through_mask, top_mask
 from forgetless.settings.catalog import STREAMS
 from forgetless.settings.fields import method_names
 from forgetless.settings.resolve import resolve
@@ -42,8 +42,14 @@ VARIANTS = {
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),
     "wsn": (
-        {"bias": "masked", "scope": "global", "score": "raw", "score_init": "N01"},
-        {"bias": "per_task", "reset_scores": True, "threshold": "official", "ste_sign": False},
+        {"bias": "masked", "scope": "global", "score": "raw", "score_init": "N01", "score_lr": 2.0},
+        {
+            "bias": "per_task",
+            "reset_scores": True,
+            "threshold": "official",
+            "ste_sign": False,
+            "parity": True,
+        },
     ),
     "lwm": (
         {"cam": "autograd", "base_class": "teacher", "relu": False},
@@ -446,9 +452,30 @@ class HidesAnInfluence(Plain):
         return {name: value for name, value in state.items() if not name.endswith("bias")}
 
 
+class Magnitudes(Subnet):
+    """As the article on WSN has it: the score of a weight is its size."""
+
+    def forward(self):
+        return through_mask(self.theta, self.chosen() if self.worn is None else self.masks.of(self.worn))
+
+    def chosen(self):
+        return top_mask(self.theta.detach().abs(), count_of(self.rule.capacity, self.theta.numel()))
+
+
+class ScoresAreMagnitudes(METHODS["wsn"]):
+    """Masks of the largest weights."""
+
+    def setup(self):
+        super().setup()
+        for part in self.model.modules():
+            if isinstance(part, Subnet):
+                part.__class__ = Magnitudes
+
+
 FAULTS = {
     ClaimsToIsolate: "isolation holds",
     HidesAnInfluence: "influences are complete",
+    ScoresAreMagnitudes: "masks are searched for",
     MovesOldRows: "old answers survive growth",
     RoundsToNothing: "finite in bf16",
     Successor: "is final",

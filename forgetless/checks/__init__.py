@@ -58,6 +58,7 @@ def method_checks() -> tuple[Callable[[Case], None], ...]:
         behaviour.check_bytes_are_counted,
         isolation.check_isolation_holds,
         isolation.check_influences_are_complete,
+        isolation.check_masks_are_searched_for,
         persistence.check_saved_and_loaded_goes_on,
         persistence.check_stopped_and_resumed_goes_on,
         persistence.check_copies_are_independent,

@@ -47,6 +47,22 @@ def check_influences_are_complete(case: Case) -> None:
         )
 
 
+def check_masks_are_searched_for(case: Case) -> None:
+    """Where answers hang on masks, a later task's are not all the first's: scores of their own have moved."""
+    if case.scenario not in case.make.isolates:
+        return
+    method = case.learned(TASKS)
+    tasks = [method.influences(case.task(index)) for index in range(TASKS)]
+    masks = [{name: value for name, value in found.items() if value.dtype == torch.bool} for found in tasks]
+    if all(bool(mask.all()) for mask in masks[0].values()):
+        return  # none, or all of every weight: there is nothing to search for
+    require(
+        any(not _same(masks[0].get(name), mask) for found in masks[1:] for name, mask in found.items()),
+        f"All {TASKS} tasks have the same masks. What ranks the weights must be scores of their own, trained beside "
+        "them: the size of a weight that no task has chosen never changes, so that it is never chosen.",
+    )
+
+
 def _influences(case: Case, method: Method) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in method.influences(case.task(0)).items()}
 

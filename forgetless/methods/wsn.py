@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..data import Batch, Task
 from ..errors import SettingsError
-from ..kinds import Positive
+from ..kinds import Fraction, Positive
 from ..models import OfTask, Rule, Subnet, count_capacity, divide, parts_of_tasks, wearing
 from .base import Fit, Method, method
 
@@ -33,7 +33,7 @@ from .base import Fit, Method, method
 class WSN(Method):
     """Learn each task in a subnetwork of its own, which reads earlier tasks' weights and never writes them."""
 
-    capacity: Positive = 0.5  # c, the share of each layer's weights that a task's mask keeps (section 3.1)
+    capacity: Fraction = 0.5  # c, the share of each layer's weights that a task's mask keeps (section 3.1)
     scope: Literal["layer", "global"] = "layer"  # which scores are ranked together; global: all layers'
     score: Literal["abs", "raw"] = "abs"  # what is ranked: |s|, as in the official code, or s
     ste_sign: bool = True  # abs: the gradient of s carries the sign of s, as that of |s| does
@@ -41,11 +41,14 @@ class WSN(Method):
     threshold: Literal["exact", "official"] = "exact"
     # of s; uniform: within one over the root of the fan-in, as in the official code (Kaiming's, a = sqrt 5)
     score_init: Literal["uniform", "N01", "U01"] = "uniform"
+    score_lr: Positive = 1.0  # rate of the scores, as a multiple of that of the weights (eqs. 4-5: the same)
     reset_scores: bool = False  # draw s anew for each task, which is worse (table 3)
     bias: Literal["none", "masked", "per_task"] = "none"  # the official networks have no biases
     # per_task: statistics and factors of each task's own; batch_stats: the batch's, at test time too (official)
     bn: Literal["per_task", "batch_stats"] = "per_task"
     restore: bool = True  # put owned weights back after each step; False: only their gradient is zero
+    # keep the mask that the last training step began with, whichever weights are kept: the official code's fault
+    parity: bool = False
 
     needs_task = True
     scenarios = ("task",)
@@ -53,9 +56,13 @@ class WSN(Method):
 
     def setup(self) -> None:
         """Put scores beside the weights."""
-        rule = Rule(self.capacity, self.scope, self.score, self.ste_sign, self.threshold, self.score_init)
+        rule = Rule(
+            self.capacity, self.scope, self.score, self.ste_sign, self.threshold, self.score_init, self.score_lr,
+            self.parity,
+        )  # fmt: skip
         divide(self.model.backbone, rule, self.bias, self.bn)
         self.model.head.biases = self.bias != "none"
+        self.subnets: list[Subnet] = []
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Search for the task's subnetwork, then keep it."""
@@ -65,20 +72,28 @@ class WSN(Method):
                 f"wsn needs head rows of each task's own, but those of task {task.index} were there before. Begin "
                 "with a model without head rows."
             )
-        for part in parts_of_tasks(self.model):
+        parts = parts_of_tasks(self.model)
+        self.subnets = [part for part in parts if isinstance(part, Subnet)]
+        for part in parts:
             part.open()
-            if self.reset_scores and task.index and isinstance(part, Subnet):
-                part.reset_scores()
+        for subnet in self.subnets if self.reset_scores and task.index else ():
+            subnet.reset_scores()
         yield Fit(task.train, only=[self.model.backbone, head])
-        for part in parts_of_tasks(self.model):
+        for part in parts:
             part.close()
         count_capacity(self.model, self.measured)
 
+    def after_backward(self, batch: Batch, task: Task) -> None:
+        """Note what must be known after the step."""
+        for subnet in self.subnets:
+            subnet.note()
+
     def after_step(self, batch: Batch, task: Task, aux: Any) -> None:
         """Put back what earlier tasks own."""
-        if self.restore:
-            for part in parts_of_tasks(self.model):
-                part.restore()
+        for subnet in self.subnets:
+            subnet.rescale()
+            if self.restore:
+                subnet.restore()
 
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
         """The scores of a task's subnetwork. (B, K, H, W) -> (B, C)"""

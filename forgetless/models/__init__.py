@@ -6,12 +6,13 @@ from .containers import BufferDict, Snapshot
 from .fisher import fisher_diagonal
 from .folding import folded
 from .isolation import count_capacity, divide, parts_of_tasks, wearing
+from .masks import Masks
 from .model import Head, Model
 from .points import Point, loss_at, move_to, risks_at, weights_within
 from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
 from .segment import Segment
 from .sphere import Sphere
-from .subnets import Masks, OfTask, Rule, Subnet
+from .subnets import OfTask, Rule, Subnet
 
 __all__ = [
     "BACKBONES",

@@ -7,10 +7,12 @@ from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import distance_from_line, squared_distance, weighted_squared_distance
 from .search import smallest
-from .selection import count_of, official_mask, top_mask
+from .selection import Hint, Selected, count_of, official_mask, select_top, through_mask, top_mask
 
 __all__ = [
     "Columns",
+    "Hint",
+    "Selected",
     "among",
     "attention_distance",
     "binary_cross_entropy",
@@ -30,9 +32,11 @@ __all__ = [
     "in_full",
     "official_mask",
     "restrict",
+    "select_top",
     "side_by_side",
     "smallest",
     "squared_distance",
+    "through_mask",
     "top_mask",
     "unknown",
     "weighted_squared_distance",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_atomically
-from . import series
+from . import looks, series
 from .groups import Group, Section, sections_of
 from .page import read_all
 from .render import as_csv, render_csv
@@ -15,6 +15,7 @@ from .table import make_table
 
 Line = Sequence[object]
 _PLACE = ("stream", "scenario", "label")
+_LOOKED = ("distance", "low95", "high95", "cosine", "dead", "right", "images", "seeds")
 
 
 def write_tables(runs: Sequence[Path], folder: Path) -> list[Path]:
@@ -34,6 +35,7 @@ def write_tables(runs: Sequence[Path], folder: Path) -> list[Path]:
             (*_PLACE, "tasks_learned", "mean", "std", "n"), _accuracies(sections)
         ),
         "forgetting.csv": _text((*_PLACE, "task", "mean", "std", "n"), _forgettings(sections)),
+        "attention.csv": _text((*_PLACE, "tasks_learned", *_LOOKED), _attentions(sections)),
         "loss.csv": _text((*_PLACE, "seed", "term", "step", "value"), _losses(sections)),
     }
     for name, text in texts.items():
@@ -76,6 +78,17 @@ def _points(place: tuple[str, str, str], line: Series | None) -> Iterator[Line]:
         return
     for k, value in enumerate(line.mean):
         yield (*place, k + 1, float(value), None if line.std is None else float(line.std[k]), line.n)
+
+
+def _attentions(sections: Sequence[Section]) -> Iterator[Line]:
+    """Means over images of the first task: distance and cosine of maps from the first; shares dead and right."""
+    for place, group in _rows(sections):
+        drift = looks.drift_of(group)
+        for k, point in enumerate(drift.distance if drift else ()):
+            if drift is not None:
+                far = [point.mean, point.low, point.high, float(drift.cosine[k])] if point.n else [None] * 4
+                shares = [float(drift.dead[k]), float(drift.right[k])]
+                yield (*place, k + 1, *far, *shares, drift.images, drift.seeds)
 
 
 def _losses(sections: Sequence[Section]) -> Iterator[Line]:

@@ -24,8 +24,8 @@ def write_figures(runs: Sequence[Path], folder: Path) -> list[Path]:
     rules, written = heat_rules(), list[Path]()
     for section in sections:
         for picture in all_pictures(section, colours):
-            words = f"{section.stream} {section.scenario} {picture.name} {picture.title}"
-            stem = re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-")[:120]
+            words = f"{section.stream} {section.scenario} {picture.name}"
+            stem = re.sub(r"[^A-Za-z0-9.=_]+", "-", words).strip("-.")[:120]
             path = folder / f"{stem}.svg"
             number = 2
             while path in written:

@@ -14,7 +14,7 @@ from ..files import write_atomically
 from ..metrics import METRICS, Metric
 from ..record import Run, load
 from ..version import __version__
-from . import figures, series, words
+from . import attention, figures, looks, series, words
 from .formats import duration, size
 from .groups import Section, sections_of
 from .notes import notes_for
@@ -117,10 +117,31 @@ def _block(block: Block, colours: figures.Colours) -> dict[str, Any]:
         "bars": figures.forgetting_bars(bars, colours) if bars else "",
         "keys": [(line.label, figures.swatch(colours[line.label])) for line in lines],
         "heats": [(heat, figures.heat_map(heat)) for heat in heats],
+        "looks": _looks(section, colours),
         "losses": [(loss, figures.loss_lines(loss), _terms(loss)) for loss in losses],
         "pictures": of_methods(section),
         "costs": _costs(section),
         "measures": _measures(section),
+    }
+
+
+def _looks(section: Section, colours: figures.Colours) -> dict[str, Any] | None:
+    """Where methods look in images of the first task; None where no run could tell."""
+    rows = looks.rows_of(section)
+    if not rows:
+        return None
+    drifts = looks.drifts_of(section)
+    key = f"{section.stream}-{section.scenario}".replace("/", "-").replace(" ", "-")
+    return {
+        "grids": [attention.grid(rows, k, f"look-{key}-{k}") for k in range(attention.shown(rows))],
+        "seeds": sorted({row.seed for row in rows}),
+        "alike": looks.begin_alike(rows),
+        "drift": attention.drift_lines(drifts, colours),
+        "dead": attention.dead_lines(drifts, colours) if any(drift.dead.any() for drift in drifts) else "",
+        "keys": [(drift.label, figures.swatch(colours[drift.label])) for drift in drifts],
+        "images": drifts[0].images,
+        "size": " x ".join(map(str, rows[0].seen.maps[0].shape[1:])),
+        "furthest": f"{drifts[0].furthest:.1f}",
     }
 
 

@@ -19,7 +19,7 @@ _EDGE, _LINE = 14.0, 20.0
 class Picture:
     """A drawing with its words."""
 
-    name: str  # of its file, without the ending
+    name: str  # of its file, after stream and scenario
     title: str
     caption: str  # what is to be seen, a sentence
     svg: Markup
@@ -70,7 +70,7 @@ def _style() -> str:
     drawn = [
         line
         for line in lines
-        if re.match(r"svg |\.(grid|zero|dash|c\d|line|thin|again|band|dot|bar|whisker)\b", line)
+        if re.match(r"svg |\.(grid|zero|dash|c\d|line|thin|again|band|dot|bar|whisker|veil)\b", line)
     ]
     own = ".paper { fill: var(--card); } text.heading { font-weight: 600; font-size: 15px; }"
     return "\n".join([*lines[:start], *drawn, own])

@@ -54,7 +54,7 @@ def _capacity(label: str, run: Run) -> Picture:
         )
     ends = "; ".join(f"{text} {percent(float(values[-1]), 1)} %" for text, values in lines.items())
     return Picture(
-        "capacity",
+        f"capacity {label}",
         f"Capacity of {label}",
         "After each task, in per cent of the masked weights' own size.",
         drawing(440.0, 250.0, f"Capacity after {tasks} tasks: {ends}", *parts),
@@ -67,7 +67,7 @@ def _overlap(label: str, run: Run) -> Picture:
     values = _numbers(run, "overlap")
     names = [str(k + 1) for k in range(len(values))]
     return Picture(
-        "overlap",
+        f"overlap {label}",
         f"Overlap of the subnetworks of {label}",
         "Of the weights that a row's task uses, those that a column's task uses too, in per cent.",
         _heat(values, names, names, "used by task", "tasks"),
@@ -79,7 +79,7 @@ def _reuse(label: str, run: Run) -> Picture:
     values = _numbers(run, "reuse")
     tasks, layers = ([str(k + 1) for k in range(size)] for size in values.shape)
     return Picture(
-        "reuse",
+        f"reuse {label}",
         f"Re-use by {label}",
         "Of the weights that a task uses, those that earlier tasks used already, in per cent, layer by layer.",
         _heat(values, tasks, layers, "in layer", "tasks and layers"),

@@ -1,0 +1,237 @@
+"""What each part of LFD + EP is worth: `python -m benchmarks.lfd_ablation STREAM --data DIR --runs DIR [--jobs N]`.
+
+STREAM is permuted-mnist-article (domain scenario) or split-mnist (class scenario). First α, and r of the direction,
+are chosen for each penalty on the first three tasks, by held-out examples and with seeds of their own; then every
+row is run with as many seeds as it has. Each cell is a file or a run folder below --runs: stopped at any moment, the
+same command goes on where it was, and what is finished is not run again.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from forgetless.data import build_stream
+from forgetless.engine import Engine, Progress, capture, choose_plan, evaluate, prepared_process
+from forgetless.estimates import estimate
+from forgetless.events import Event, RunEnded
+from forgetless.files import write_atomically
+from forgetless.methods.registry import make_method
+from forgetless.models import build_model
+from forgetless.randomness import seeded
+from forgetless.record import Run
+from forgetless.settings.resolve import resolve
+from forgetless.settings.settings import Settings
+from forgetless.sweep import run_many
+
+from . import results
+
+Runs = dict[tuple[str, int], Run]  # by row and seed
+
+ALPHAS = (0.0005, 0.005, 0.05, 0.5)
+RADII = (10.0, 20.0, 40.0, 80.0)
+HELD_OUT, SCANNED, SCAN_SEED = 0.1, 3, 100  # share of the training data, first tasks, the first seed
+# The article's recipe decays the weights towards zero, where the penalty holds them elsewhere: none, in any row
+STREAMS: dict[str, dict[str, Any]] = {
+    "permuted-mnist-article": {"scenario": "domain", "weight_decay": 0.0},
+    "split-mnist": {"scenario": "class"},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration: what is added to the first row, and the rows that it is compared with, seed by seed."""
+
+    adds: str
+    penalty: Literal["none", "l2", "random", "lfd"]
+    ep: Literal["none", "fixed", "descent", "grid"]
+    over: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it has a penalty, whose strength is chosen first."""
+        return self.penalty != "none"
+
+
+MAIN = (
+    Row("", "none", "none"),
+    Row("l2", "l2", "none", ("",)),
+    Row("random", "random", "none", ("", "l2")),
+    Row("LFD", "lfd", "none", ("", "l2", "random")),
+    Row("EP", "none", "descent", ("",)),
+    Row("LFD + EP", "lfd", "descent", ("", "l2", "LFD", "EP")),
+)
+OTHERS = (
+    Row("LFD + EP, λ = .5", "lfd", "fixed", ("LFD + EP",)),
+    Row("LFD + EP, λ by grid", "lfd", "grid", ("LFD + EP",)),
+    Row("LFD + EP, per tensor", "lfd", "descent", ("LFD + EP",), {"scope": "per_tensor"}),
+    Row("LFD + EP, one point of the ray", "lfd", "descent", ("LFD + EP",), {"ray": "single"}),
+)
+
+
+def main() -> None:
+    """Choose, run what is missing, write `results/lfd-<stream>.json`."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("stream", choices=STREAMS)
+    asked.add_argument("--data", type=Path, default=os.environ.get("FORGETLESS_DATA"), help="the data root")
+    asked.add_argument("--runs", type=Path, default=Path("runs/lfd"), help="where cells are kept")
+    asked.add_argument("--jobs", type=int, default=1)
+    asked.add_argument("--seeds", type=int, default=5, help="of the main rows")
+    asked.add_argument(
+        "--fewer", type=int, default=3, help="seeds of the other rows, and of those without replay"
+    )
+    asked.add_argument("--scan-seeds", type=int, default=2, help="of the scan")
+    asked.add_argument("--limit", type=int, help="training images per class: to try things")
+    asked.add_argument("--name", help="of the result")
+    options = asked.parse_args()
+    study = Study(options)
+    found: list[dict[str, Any]] = []
+    parts = {
+        True: [*((row, options.seeds) for row in MAIN), *((row, options.fewer) for row in OTHERS)],
+        False: [(row, options.fewer) for row in MAIN],
+    }
+    name = options.name or f"lfd-{options.stream}"
+    for replay, rows in parts.items():
+        found += study.table(replay, rows)
+        results.write(name, "benchmarks.lfd_ablation", {"note": NOTE, "scan": study.scanned, "rows": found})
+
+
+NOTE = (
+    "Mean accuracy over all tasks after the last, in per cent. A column `over` another row holds the mean of the "
+    "differences seed by seed, in points, and their standard deviation; the 95 % intervals are in the JSON. All rows "
+    "have the same recipe (weight decay 0), the same exemplars (20 a class and task, by herding) and the same seeds; "
+    "α and r were chosen for each penalty on the first three tasks by held-out examples. The paper's own figures "
+    "could not be had."
+)
+
+
+class Study:
+    """All cells of one stream."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.scanned = options, dict[str, dict[str, float]]()
+
+    def settings(self, seed: int, replay: bool, **fields: Any) -> Settings:
+        """Those of one cell; one thread, however many run at once: the bits depend on it."""
+        given = STREAMS[self.options.stream] | {"seed": seed, "replay": replay} | fields
+        given |= {} if self.options.limit is None else {"limit": self.options.limit}
+        return resolve("lfd", self.options.stream, given, jobs=2)
+
+    def table(self, replay: bool, rows: list[tuple[Row, int]]) -> list[dict[str, Any]]:
+        """Choose strengths, run each row with so many seeds, and compare them."""
+        chosen = {penalty: self.choose(penalty, replay) for penalty in ("l2", "random", "lfd")}
+        cells: dict[tuple[str, int], Settings] = {}
+        for row, seeds in rows:
+            fields = {"penalty": row.penalty, "ep": row.ep} | row.more | chosen.get(row.penalty, {})
+            cells |= {(row.adds, seed): self.settings(seed, replay, **fields) for seed in range(seeds)}
+        where = {"data": self.options.data, "runs": self.options.runs}
+        done = run_many(list(cells.values()), jobs=self.options.jobs, listen=tell, **where)
+        runs = dict(zip(cells, done, strict=True))
+        first = "replay" if replay else "finetune"
+        return [line_of(row, seeds, runs, first, chosen.get(row.penalty, {})) for row, seeds in rows]
+
+    def choose(self, penalty: str, replay: bool) -> dict[str, float]:
+        """The α, and for LFD the r, of the best mean accuracy on held-out examples of the first tasks."""
+        radii: Iterable[float | None] = RADII if penalty == "lfd" else (None,)
+        scores: dict[tuple[float, float | None], float] = {}
+        for alpha, radius in product(ALPHAS, radii):
+            fields = {"alpha": alpha} | ({} if radius is None else {"radius": radius})
+            seeds = range(SCAN_SEED, SCAN_SEED + self.options.scan_seeds)
+            values = [
+                self.held_out(
+                    self.settings(seed, replay, penalty=penalty, ep="none", validation=HELD_OUT, **fields)
+                )
+                for seed in seeds
+            ]
+            scores[alpha, radius] = sum(values) / len(values)
+            about = f"replay {penalty}" if replay else f"no replay, {penalty}"
+            name = f"alpha {alpha:g}" + ("" if radius is None else f", r {radius:g}")
+            self.scanned.setdefault(about, {})[name] = round(100 * scores[alpha, radius], 3)
+            print(f"{about}, {name}: {scores[alpha, radius]:.4f}", file=sys.stderr, flush=True)
+        alpha, radius = max(scores, key=scores.__getitem__)
+        return {"alpha": alpha} | ({} if radius is None else {"radius": radius})
+
+    def held_out(self, settings: Settings) -> float:
+        """Mean accuracy on the held-out examples of the first tasks after the last of these; kept in a file."""
+        path = self.options.runs / "scan" / f"{settings.folder}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(learn_some(settings, self.options.data)).encode())
+        return float(json.loads(path.read_text()))
+
+
+def learn_some(settings: Settings, data: Path | None) -> float:
+    """Learn the first tasks, and ask the held-out examples in place of the tests."""
+    how = choose_plan(settings.precision, settings.threads, settings.model)
+    with prepared_process(how):
+        stream = build_stream(settings, data)
+        stream = replace(stream, tests=stream.validations)
+        with seeded(settings.seed, "model"):
+            model = build_model(settings.model, stream.input_shape, hidden=settings.hidden)
+        method, engine = make_method(settings, model), Engine(settings.recipe, settings.seed, how)
+        for index in range(SCANNED):
+            engine.learn(method, stream.task(index), Progress(capture(method)), lambda _: None)
+        answers = evaluate(method, stream, SCANNED - 1, how)
+    right = [
+        answer.agnostic.eq(test.y).double().mean().item()
+        for answer, test in zip(answers, stream.tests, strict=False)
+        if answer.agnostic is not None
+    ]
+    return sum(right) / len(right)
+
+
+def line_of(row: Row, seeds: int, runs: Runs, first: str, strength: dict[str, float]) -> dict[str, Any]:
+    """A line of the table."""
+    own = [runs[row.adds, seed] for seed in range(seeds)]
+    finals = [100 * run.accuracy[-1].mean() for run in own]
+    ours = estimate(finals)
+    line: dict[str, Any] = {
+        "row": f"{first} + {row.adds}" if row.adds else first,
+        "accuracy %": round(ours.mean, 2),
+        "std": None if ours.std is None else round(ours.std, 2),
+        "n": ours.n,
+        "forgetting %": round(100 * mean(run.metrics["forgetting"] for run in own), 2),
+        "strength": ", ".join(f"{name} {value:g}" for name, value in strength.items()),
+    }
+    compared = {other or "the first row": difference(row.adds, other, runs, seeds) for other in row.over}
+    line |= {
+        f"over {other}": f"{by['mean']:+.2f}" + ("" if by["std"] is None else f" ± {by['std']:.2f}")
+        for other, by in compared.items()
+    }
+    return line | {
+        "seconds a run": round(mean(run.seconds["total"] for run in own), 1),
+        "settings": own[0].path.name.rpartition("-")[2],
+        "each": [round(value, 3) for value in finals],
+        "differences": [{"over": other, **by} for other, by in compared.items()],
+    }
+
+
+def difference(one: str, other: str, runs: Runs, seeds: int) -> dict[str, Any]:
+    """One row less another, seed by seed, in points."""
+    pairs = [(runs[one, seed], runs[other, seed]) for seed in range(seeds) if (other, seed) in runs]
+    points = estimate(
+        [100 * (ours.accuracy[-1].mean() - theirs.accuracy[-1].mean()) for ours, theirs in pairs]
+    )
+    return {name: getattr(points, name) for name in ("mean", "std", "low", "high", "n")}
+
+
+def tell(event: Event) -> None:
+    """A line for each cell that has ended."""
+    if isinstance(event, RunEnded):
+        print(f"{event.run}: {event.state}, {event.seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def mean(values: Iterable[float | None]) -> float:
+    """The mean of numbers that are all defined."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
+
+
+if __name__ == "__main__":
+    main()
