@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from ..data import Batch, Split, Task
 from ..errors import SettingsError
-from ..kinds import Count, PositiveInt
+from ..kinds import Count, Positive, PositiveInt
 from ..memory import Memory
 from ..models import BufferDict, Snapshot, folded
 from ..ops import binary_cross_entropy, distill_sigmoid, herd, unknown
