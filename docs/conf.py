@@ -17,6 +17,7 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "differences"]
 myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_block"]  # `{.fields}` above a table names its style
 smartquotes = False  # `--seeds` is two hyphens
 
 html_theme = "furo"
@@ -43,5 +44,5 @@ def _prepare(app: Any) -> None:
     methods.write_pages(drawn.of_method if drawn else pictures.left_out)
 
 
-def _fill(app: Any, name: str, source: list[str]) -> None:
+def _fill(app: Any, _name: str, source: list[str]) -> None:
     source[0] = generated.filled(source[0], app.forgetless_pictures)

@@ -58,7 +58,8 @@ def _about(found: dict[str, Any]) -> str:
     facts = ", ".join(
         part for part in (f"commit {found.get('commit', '')[:10]}", found.get("date", ""), machine) if part
     )
-    return f"{prose(found.get('note', ''))} Made by `{found['command']}`: {prose(facts)}.".strip()
+    note = found.get("note", "")
+    return f"{prose(note[:1].upper() + note[1:])} Made by `{found['command']}`: {prose(facts)}.".strip()
 
 
 def _killed(found: dict[str, dict[str, Any]]) -> str:
@@ -66,5 +67,11 @@ def _killed(found: dict[str, dict[str, Any]]) -> str:
         (prose(key.partition(" on ")[2] or key), *(number(value.get(word)) for word in KILLS))
         for key, value in found.items()
     ]
-    heads = ("stream", "runs", "the same bits in the end", "kills", "of them inside the write of a checkpoint")
+    heads = (
+        "stream",
+        "runs",
+        "the same bits in the end",
+        "kills",
+        "of them inside the write of a checkpoint",
+    )
     return table(heads, rows)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,9 @@ def contract(checks: "Callable[[], tuple[Callable[..., None], ...]]") -> str:
     """Checks by name, and what each asks for."""
     from forgetless.checks import name_of, summary_of
 
-    return table(("check", "what it asks"), [(prose(name_of(one)), prose(summary_of(one))) for one in checks()])
+    return table(
+        ("check", "what it asks"), [(prose(name_of(one)), prose(summary_of(one))) for one in checks()]
+    )
 
 
 def method_contract() -> str:
@@ -166,12 +169,13 @@ def demo(drawn: "Pictures") -> str:
     from forgetless.report.table import make_table
 
     runs = drawn.of_demo()
-    return block(f"{render_text(make_table(runs), WIDTH)}\n{moral(runs)}")
+    said = "\n".join(textwrap.fill(line, WIDTH) for line in moral(runs).splitlines())
+    return block(f"{render_text(make_table(runs), WIDTH)}\n{said}")
 
 
 def demo_pictures(drawn: "Pictures") -> str:
     """LwF between floor and ceiling."""
-    return drawn.of_method("lwf")
+    return drawn.of_method("lwf", alone=False)
 
 
 def certificate(drawn: "Pictures") -> str:

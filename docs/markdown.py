@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterable, Sequence
 
+_STRESSED = re.compile(r"(?<!\S)\\\*(\w+)\\\*(?!\w)")
 _MARKS = re.compile(r"([\\*_\[\]<>|#$~{}])")
 
 
 def prose(text: str) -> str:
-    """Text with its marks made harmless; what stands between backquotes stays code."""
+    """Text with its marks made harmless; what stands between backquotes stays code, a *word* stressed."""
     parts = text.split("`")
     if len(parts) % 2 == 0:  # a backquote without its partner is a character like others
-        return _MARKS.sub(r"\\\1", text.replace("`", "'"))
-    return "".join(code(part) if k % 2 else _MARKS.sub(r"\\\1", part) for k, part in enumerate(parts))
+        return _harmless(text.replace("`", "'"))
+    return "".join(code(part) if k % 2 else _harmless(part) for k, part in enumerate(parts))
+
+
+def _harmless(text: str) -> str:
+    return _STRESSED.sub(r"*\1*", _MARKS.sub(r"\\\1", text))
 
 
 def code(text: object) -> str:

@@ -2,14 +2,14 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from forgetless.methods import METHODS
 from forgetless.settings.catalog import find_stream
 from forgetless.settings.fields import MethodFacts, MethodField, method_facts, method_names
 from forgetless.settings.presets import PRESETS
-from forgetless.settings.schema import method_flags
 from forgetless.settings.types import describe
 
 from . import figures
@@ -40,10 +40,8 @@ def write_pages(pictures: Callable[[str], str]) -> None:
 def index() -> str:
     """The page that lists all methods: those of papers first, then the baselines."""
     facts = sorted(map(method_facts, method_names()), key=lambda one: (not citation(one.doc), one.name))
-    rows = [
-        (f"[`{one.name}`]({one.name}.md)", ", ".join(one.scenarios), prose(one.summary)) for one in facts
-    ]
-    names = "\n".join(one.name for one in facts)
+    rows = [(f"[`{one.name}`]({one.name}.md)", ", ".join(one.scenarios), prose(one.summary)) for one in facts]
+    names = "\n".join(f"{one.name} <{one.name}>" for one in facts)
     return (
         "# Methods\n\nOne page for each, made from its source: the algorithm as the paper has it, what can be set, "
         "our figures, its pictures, and where we differ from the paper. *Scenarios* are those in which the method "
@@ -55,9 +53,11 @@ def index() -> str:
 
 def page(facts: MethodFacts, pictures: str) -> str:
     """One method's page."""
+    title, _, idea = facts.title.rstrip(".").partition(": ")
     parts = [
-        f"# {prose(facts.title.rstrip('.'))}",
+        f"# {prose(title)}",
         f"`{facts.name}`: {prose(facts.summary[:1].lower() + facts.summary[1:])}",
+        prose(f"{idea[:1].upper()}{idea[1:]}.") if idea else "",
         *algorithm(facts.doc),
         "## Where it is defined",
         where(facts),
@@ -74,7 +74,7 @@ def page(facts: MethodFacts, pictures: str) -> str:
         "## The source",
         _source(facts.path),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def algorithm(doc: str) -> Iterator[str]:
@@ -117,28 +117,35 @@ def _cited(text: str) -> str:
 def where(facts: MethodFacts) -> str:
     """In which scenarios, and what it must be told or keeps."""
     others = [name for name in ("task", "class", "domain") if name not in facts.scenarios]
-    lines = [f"In the scenarios {_listed(facts.scenarios)}."]
+    lines = [f"In the {_scenarios(facts.scenarios)}."]
     if others:
-        lines[0] += f" In the {_listed(others)} scenario it is refused with a sentence."
+        lines.append(f"In the {_scenarios(others)} it is refused with a sentence.")
     if facts.needs_task:
         lines.append("It must be told the task at test time.")
     if facts.needs_past:
-        lines.append("It keeps the training data of all tasks: a comparison line, not a rival.")
+        lines.append("It keeps the training data of all tasks: a line to compare with, not a rival.")
+    if isolates := METHODS[facts.name].isolates:
+        lines.append(
+            f"What it learned cannot change in the {_scenarios(isolates)}: see [Certify](../certify.md)."
+        )
     return " ".join(lines)
 
 
 def fields(facts: MethodFacts) -> str:
     """A table of the method's own settings."""
     if not facts.fields:
-        return "Nothing of its own. What all methods share is on the page on [learning a stream](../learn.md)."
+        return (
+            "Nothing of its own. What all methods share is on the page on [learning a stream](../learn.md)."
+        )
     rows = []
     for field in facts.fields:
         symbol, meaning = symbol_of(field)
         default = "–" if field.default is None else code(_plain(field.default))
-        rows.append((code(field.name), symbol, code(describe(field.type)), default, prose(meaning)))
+        rows.append((code(field.name), prose(symbol), code(describe(field.type)), default, prose(meaning)))
     return (
         "Numbers in brackets are places in the paper. As a flag `a_name` is `--a-name`; in Python and in files it "
         "is as written.\n\n"
+        + "{.fields}\n"
         + table(("field", "symbol", "type", "default", "meaning, and where it is from"), rows)
     )
 
@@ -187,13 +194,10 @@ def differences(name: str) -> str:
     """
     path = DIFFERENCES / f"{name}.md"
     if not path.is_file():
-        raise FileNotFoundError(f"docs/differences/{name}.md is missing: say where {name} differs from its paper.")
+        raise FileNotFoundError(
+            f"docs/differences/{name}.md is missing: say where {name} differs from its paper."
+        )
     return path.read_text("utf-8").strip()
-
-
-def settings_named(facts: MethodFacts) -> set[str]:
-    """The names of a method's own settings."""
-    return set(method_flags(facts))
 
 
 def _source(path: Path) -> str:
@@ -201,9 +205,9 @@ def _source(path: Path) -> str:
     return f"<details><summary><code>forgetless/methods/{path.name}</code></summary>\n\n{text}\n\n</details>"
 
 
-def _listed(names: tuple[str, ...] | list[str]) -> str:
+def _scenarios(names: Sequence[str]) -> str:
     *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} and {last} scenarios" if most else f"{last} scenario"
 
 
 def _plain(value: object) -> str:

@@ -53,8 +53,8 @@ class Pictures:
             cell: found[place * SEEDS : (place + 1) * SEEDS] for place, cell in enumerate(cells)
         }
 
-    def of_method(self, name: str) -> str:
-        """A method between floor and ceiling, in its first scenario, as one block of HTML."""
+    def of_method(self, name: str, *, alone: bool = True) -> str:
+        """A method between floor and ceiling, in its first scenario; with what is shown of it alone, or without."""
         scenario, network = shown(name)
         cells = dict.fromkeys((who, scenario, network) for who in (FLOOR, name, CEILING))
         (section,) = sections_of([run for cell in cells for run in self.runs[cell]])
@@ -62,15 +62,13 @@ class Pictures:
             f"{STREAM} in the {scenario} scenario, {SEEDS} seeds, "
             f"{network or section.groups[0].runs[0].settings['model']}: made when this page was built."
         )
-        return f"{about} Bands and whiskers are one standard deviation.\n\n{drawn(section, name)}"
+        text = f"{about} Bands and whiskers are one standard deviation."
+        return f"{text}\n\n{drawn(section, name if alone else '')}"
 
     def of_demo(self) -> list[Run]:
         """The runs of `forgetless demo`."""
         return [
-            run
-            for scenario in ("task", "class")
-            for name in DEMO
-            for run in self.runs[name, scenario, ""]
+            run for scenario in ("task", "class") for name in DEMO for run in self.runs[name, scenario, ""]
         ]
 
     def of_cell(self, cell: Cell) -> list[Run]:
@@ -116,13 +114,20 @@ def _figure(picture: Picture) -> Markup:
     keys = Markup("").join(Markup("<li>{}{}</li>").format(swatch, name) for name, swatch in picture.keys)
     return Markup(
         '<figure><figcaption>{}<span>{}</span></figcaption><div class="scroll">{}</div>{}</figure>'
-    ).format(picture.title, picture.caption, picture.svg, Markup('<ul class="keys">{}</ul>').format(keys) if keys else "")
+    ).format(
+        picture.title,
+        picture.caption,
+        picture.svg,
+        Markup('<ul class="keys">{}</ul>').format(keys) if keys else "",
+    )
 
 
 def style() -> str:
     """The report's style sheet for what is drawn, with the page's choice of light or dark in place of the system's."""
     text = (PACKAGE / "report" / "templates" / "style.css").read_text("utf-8")
-    light, dark = (_without_scheme(found) for found in re.findall(r":root \{(.*?)\n *\}", text, re.DOTALL)[:2])
+    light, dark = (
+        _without_scheme(found) for found in re.findall(r":root \{(.*?)\n *\}", text, re.DOTALL)[:2]
+    )
     heat_light, _, heat_dark = heat_rules().partition("@media screen and (prefers-color-scheme:dark){")
     rules = [line for line in text.splitlines() if re.match(r"(svg|figure|figcaption|\.[a-z]|code)", line)]
     drawn_rules = "\n".join(rules)

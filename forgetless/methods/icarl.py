@@ -74,7 +74,8 @@ class ICaRL(Method):
         classes = self.divisor or len(task.seen)
         terms = {"new": binary_cross_entropy(logits, batch.y, self.known) / classes}
         if self.old is not None:
-            terms["old"] = distill_sigmoid(logits[:, : self.known], self.old(batch.x)) / classes
+            answers = self.old(batch.x) / self.temperature
+            terms["old"] = distill_sigmoid(logits[:, : self.known], answers) / classes
         return terms
 
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
