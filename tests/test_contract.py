@@ -67,6 +67,9 @@ VARIANTS = {
         {"ld": "softmax", "lc": "bce", "scope": "seen", "attention": "first_order", "dead_map": "keep"},
         {"gamma": 0.0},
     ),
+    "ewc": ({"fisher": "sampled", "samples": 8, "online": True}, {"strength": 0.0}),
+    "icarl": ({"classifier": "network", "per_class": 3}, {"mirror": True, "memory": 7, "temperature": 2.0}),
+    "lfl": ({"scope": "seen", "train_boundary": True}, {"weight": 0.0}),
 }
 
 
