@@ -16,6 +16,12 @@ from forgetless.methods import METHODS
 ICaRL = METHODS["icarl"]
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """New head rows are drawn from torch's generator."""
+    torch.manual_seed(1)
+
+
 def learned(tasks, scenario="class", sizes=(2, 2, 2), **fields):
     stream = tiny.stream(scenario, sizes)
     method = ICaRL(tiny.net(), **({"memory": 10} | fields))
