@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sphinx.errors import ConfigError
+
 HERE = Path(__file__).parent
 STATIC = HERE / "_build" / "static"  # what is made for every page
 sys.path.insert(0, str(HERE.parent))
@@ -38,6 +40,9 @@ def setup(app: Any) -> None:
 
 
 def _prepare(app: Any) -> None:
+    if missing := methods.without_differences():
+        files = ", ".join(f"docs/differences/{name}.md" for name in missing)
+        raise ConfigError(f"Say where these methods differ from their papers: {files}.")
     drawn = pictures.Pictures(HERE / "_build") if app.config.draw_pictures else None
     app.forgetless_pictures = drawn
     (STATIC / "drawn.css").write_text(pictures.style(), "utf-8")

@@ -34,6 +34,8 @@ def filled(text: str, drawn: "Pictures | None") -> str:
         name = found.group(1)
         if name in TABLES:
             return TABLES[name]()
+        if name not in RUNS:
+            raise LookupError(f"Nothing is generated under the name {name!r}.")
         return RUNS[name](drawn) if drawn else "*Left out of this build: `make docs` makes it.*"
 
     return MARK.sub(fill, text)

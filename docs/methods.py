@@ -187,17 +187,13 @@ def _speaks_of(name: str, preset: Any) -> bool:
 
 
 def differences(name: str) -> str:
-    """What was written by hand on where we differ from the paper.
+    """What was written by hand on where we differ from the paper."""
+    return (DIFFERENCES / f"{name}.md").read_text("utf-8").strip()
 
-    Raises:
-        FileNotFoundError: nobody has written it yet.
-    """
-    path = DIFFERENCES / f"{name}.md"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"docs/differences/{name}.md is missing: say where {name} differs from its paper."
-        )
-    return path.read_text("utf-8").strip()
+
+def without_differences() -> list[str]:
+    """The methods of which nobody has written yet where they differ."""
+    return [name for name in method_names() if not (DIFFERENCES / f"{name}.md").is_file()]
 
 
 def _source(path: Path) -> str:

@@ -41,6 +41,17 @@ VARIANTS = {
     ),
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),
+    "lfd": (
+        {"penalty": "random", "scope": "per_tensor", "ep": "grid", "replay": False, "choice": "random"},
+        {
+            "ray": "single",
+            "direction_ema": 0.3,
+            "direction_epochs": 2.0,
+            "ep": "fixed",
+            "scope": "per_tensor",
+        },
+        {"penalty": "l2", "ep_epochs": 2.0, "safeguard": False, "per_class": 3, "memory_batch": 4},
+    ),
     "wsn": (
         {"bias": "masked", "scope": "global", "score": "raw", "score_init": "N01", "score_lr": 2.0},
         {
@@ -62,11 +73,16 @@ VARIANTS = {
 }
 
 
+# Published forms that are drawn away from the old network; the check rightly says so. icarl's softens the old answers
+# alone, q = σ(v / T) against σ(z), which agree where the new scores are smaller than the old.
+DRAWN_AWAY = {"icarl": {"temperature": 2.0}}
+
+
 def all_cases():
     for name in METHODS:
         for hyper in ({}, *VARIANTS.get(name, ())):
             for case in cases_of(METHODS[name], hyper):
-                if not hyper or case.network == "conv" or name != "lwf":
+                if not hyper or case.network == "conv" or name not in ("lwf", "lfd"):
                     yield pytest.param(case, id=f"{name}-{case}".replace(" scenario, ", "-"))
 
 
@@ -74,7 +90,11 @@ def all_cases():
 @pytest.mark.parametrize("case", list(all_cases()))
 def test_contract(case, check):
     finding = examine(check, case)
-    assert finding.complaint is None, finding.complaint
+    away = DRAWN_AWAY.get(case.make.name, {})
+    if finding.name == "agreeing costs least" and any(case.hyper.get(name) == away[name] for name in away):
+        assert finding.complaint, "if it holds now, take it off the list"
+    else:
+        assert finding.complaint is None, finding.complaint
 
 
 def test_every_registered_method_is_examined():

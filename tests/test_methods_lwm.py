@@ -499,3 +499,10 @@ def test_the_contract_finds_the_distillation_as_printed():
     assert found
     assert all("'old'" in complaint for complaint in found)
     assert not any(complaints("agreeing costs least", ld="softmax"))
+
+
+def test_images_with_a_dead_map_count_among_those_that_the_mean_is_over():
+    method, task, batch = posed("class", gamma=3.0)
+    method.attend = lambda *_: (torch.tensor([2.0, 0.0, 4.0, 0.0]), torch.tensor([False, True, False, True]))
+    terms, aux = method.loss(batch, task)
+    assert (terms["attention"], aux["dead"]) == (3.0 * 1.5, 0.5)

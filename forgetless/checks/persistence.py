@@ -64,10 +64,10 @@ def _engine() -> Engine:
 
 
 def _stops(steps: list[Step]) -> list[int]:
-    """Of each Fit: after the first step, around the middle, at the end of an epoch, after the last."""
+    """Of each Fit: after the first step, around the middle, at the end of the first epochs, after the last."""
     chosen: set[int] = set()
     for place, step in enumerate(steps):
-        ends_epoch = place + 1 < len(steps) and steps[place + 1].epoch != step.epoch
+        ends_epoch = step.epoch < 2 and place + 1 < len(steps) and steps[place + 1].epoch != step.epoch
         if step.step in (1, step.steps // 2 + 1, step.steps) or ends_epoch:
             chosen.add(place)
     return sorted(chosen)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from . import attention, figures, series, subnetworks, tradeoff
+from . import attention, directions, figures, series, subnetworks, tradeoff
 from .groups import Section
 from .picture import Key, Picture
 
-OF_METHODS = (subnetworks.pictures,)
+OF_METHODS = (subnetworks.pictures, directions.pictures)
 """Each makes pictures of those configurations, among all given, that have what it draws."""
 
 
