@@ -143,13 +143,22 @@ def stream_contract() -> str:
 
 def commands() -> str:
     """Each verb's help, as it prints it."""
-    parts = [f"## forgetless {verb}\n\n{block(printed(verb, '--help'))}" for verb in VERBS]
-    return "\n\n".join([block(printed("--help")), *parts])
+    parts = [f"## forgetless {verb}\n\n{_help(verb)}" for verb in VERBS]
+    return "\n\n".join([_help(), *parts])
 
 
 def run_help() -> str:
     """The flags of one method's runs, as they are printed."""
-    return block(printed("run", "lwf", "--help"))
+    return _help("run", "lwf")
+
+
+def _help(*words: str) -> str:
+    return block("\n".join(map(_wrapped, printed(*words, "--help").splitlines())))
+
+
+def _wrapped(line: str) -> str:
+    """A line as it is; prose that a terminal would wrap, wrapped."""
+    return textwrap.fill(line, WIDTH) if len(line) > WIDTH and line[0].isalnum() else line
 
 
 def printed(*words: str) -> str:
@@ -157,12 +166,7 @@ def printed(*words: str) -> str:
     out = io.StringIO()
     with _environment(COLUMNS=str(WIDTH), NO_COLOR="1"), contextlib.redirect_stdout(out):
         main(words)
-    return "\n".join(map(_wrapped, out.getvalue().splitlines()))
-
-
-def _wrapped(line: str) -> str:
-    """A line as it is; prose that a terminal would wrap, wrapped."""
-    return textwrap.fill(line, WIDTH) if len(line) > WIDTH and line[0].isalnum() else line.rstrip()
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 @contextlib.contextmanager
