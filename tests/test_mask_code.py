@@ -105,6 +105,7 @@ def test_the_container_is_as_documented_to_the_bit():
 def test_equal_counts_are_settled_by_the_smallest_symbol():
     assert code_lengths(np.array([2, 2, 2])).tolist() == [2, 2, 1]
     assert code_lengths(np.array([1, 1, 1, 1, 1])).tolist() == [3, 3, 2, 2, 2]
+    assert code_lengths(np.array([1, 2, 2, 1])).tolist() == [3, 2, 1, 3], "a pair goes by its smallest"
 
 
 def test_payload_is_as_long_as_the_official_codes_string():
@@ -138,6 +139,8 @@ def test_what_is_damaged_is_refused_or_differs():
             decode(container[:cut])
     with pytest.raises(StorageError, match="bytes"):
         decode(np.append(container, np.uint8(0)))
+    with pytest.raises(StorageError, match="make no code"):
+        decode(np.append(encode(np.full(1000, 5, np.uint8), 7), np.uint8(0)))
     padding = 8 * (len(container) - HEADER - 1 - 2 * int(container[HEADER])) - payload_bits(symbols)
     for bit in range(8 * len(container) - padding):
         flipped = container.copy()

@@ -114,7 +114,7 @@ def test_the_directions_gradient_is_the_mean_of_those_at_the_points_of_the_ray()
     batch = tiny.batch(fit.data)
     method.nu.vector.requires_grad_(True)
     method.eval()
-    (g,) = torch.autograd.grad(method.loss_direction(batch, task)["direction"], method.nu.vector)
+    (g,) = torch.autograd.grad(method.loss_direction(batch, task)["memory"], method.nu.vector)
     slopes = []
     for share in SHARES:
         point = {name: w.detach() for name, w in method.nu.at(method.model, share).items()}
@@ -136,7 +136,7 @@ def test_the_value_is_that_of_the_formula_and_one_point_is_an_option():
             total += (
                 cross_entropy(functional_call(method.model, point, (batch.x,)), batch.y, task.rivals) / share
             )
-        torch.testing.assert_close(method.loss_direction(batch, task)["direction"], total / len(shares))
+        torch.testing.assert_close(method.loss_direction(batch, task)["memory"], total / len(shares))
 
 
 @pytest.mark.parametrize("scope", ["global", "per_tensor"])
@@ -171,11 +171,11 @@ def test_stage_one_writes_no_weight_and_goes_down():
     method, task, fit = begun()
     before = tiny.bits(method.model)
     start = method.nu.vector.detach().clone()
-    value = method.loss_direction(tiny.batch(fit.data), task)["direction"].item()
+    value = method.loss_direction(tiny.batch(fit.data), task)["memory"].item()
     solve(method, task, fit)
     assert tiny.same(before, tiny.bits(method.model)), "weights and running statistics rest"
     assert not torch.equal(start, method.nu.vector)
-    assert method.loss_direction(tiny.batch(fit.data), task)["direction"].item() < value
+    assert method.loss_direction(tiny.batch(fit.data), task)["memory"].item() < value
 
 
 def test_the_direction_depends_on_the_memory():
@@ -219,7 +219,7 @@ def test_on_a_quadratic_loss_the_direction_is_the_eigenvector_of_the_smallest_ei
     assert abs(v @ bowl.easiest) / v.norm() > 0.999
     at_end = bowl(None, {"v": bowl.centre + v}, None, None, None).item()
     assert at_end == pytest.approx(9 * 0.02 / 2, rel=1e-2)
-    objective = method.loss_direction(tiny.batch(fit.data), task)["direction"].item()
+    objective = method.loss_direction(tiny.batch(fit.data), task)["memory"].item()
     assert objective / at_end == pytest.approx(0.68 if ray == "all" else 1.0)
 
 
@@ -235,7 +235,7 @@ def test_fresh_rows_are_part_of_the_direction_and_old_answers_are_as_they_were()
     fresh = {"head.blocks.1.weight", "head.blocks.1.bias"}
     assert fresh <= set(method.nu.parts())
     method.nu.vector.requires_grad_(True)
-    value = method.loss_direction(tiny.batch(fit.data), task)["direction"]
+    value = method.loss_direction(tiny.batch(fit.data), task)["memory"]
     parts = method.nu.parts()
     (slope,) = torch.autograd.grad(value, method.nu.vector)
     places = dict(zip(parts, slope.split([p.numel() for p in parts.values()]), strict=True))
@@ -580,7 +580,7 @@ def test_stages_one_and_three_read_exemplars_alone(monkeypatch):
     kept = {row.numpy().tobytes() for row in method.memory.x}
     old = {row.numpy().tobytes() for row in method.memory.x[method.memory.y < 2]}
     shown = {name: {row.numpy().tobytes() for x in parts for row in x} for name, parts in read.items()}
-    assert shown["direction"] <= old
+    assert shown["memory"] <= old
     assert shown["equilibrium"] <= kept
     assert shown["main"] - kept, "the spy sees: the main Fit reads more"
     assert shown["equilibrium"] - old, "new exemplars are there before λ is found"

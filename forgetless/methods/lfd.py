@@ -121,7 +121,7 @@ class LFD(Method):
         """g(ν): 1 / ρ undoes that of the chain rule, so its gradient is the mean of ∇L over the ray."""
         points = [(ρ, self.nu.at(self.model, ρ)) for ρ in RAYS[self.ray]]
         losses = [loss_at(self.model, point, batch.x, batch.y, task.rivals) / ρ for ρ, point in points]
-        return {"direction": torch.stack(losses).mean()}
+        return {"memory": torch.stack(losses).mean()}
 
     def find_equilibrium(self, memory: Split, task: Task) -> Iterator[Fit]:
         """Stage 3: λ, then the weights there."""

@@ -66,22 +66,30 @@ def distance_from_line(
 
 
 class _DistanceFromLine(torch.autograd.Function):
+    """Tensor by tensor where that is possible: what was just written is still in the cache when it is read again."""
+
     @staticmethod
     def forward(
         ctx: Any, anchors: list[Tensor], direction: list[Tensor], per_tensor: bool, *weights: Tensor
     ) -> Tensor:
-        moves = torch._foreach_sub(list(weights), anchors)
-        along, length = _dots(moves, direction), _dots(direction, direction)
+        moves, products = [], []
+        for weight, anchor, part in zip(weights, anchors, direction, strict=True):
+            moves.append(weight - anchor)
+            products.append(_dot(moves[-1], part))
+        along, length = torch.stack(products), torch.stack(torch._foreach_norm(direction)).square()
         shares = along / length if per_tensor else (along.sum() / length.sum()).expand(len(moves))
-        off = torch._foreach_sub(moves, torch._foreach_mul(direction, list(shares.unbind())))
-        ctx.save_for_backward(*off)
-        return torch.stack(torch._foreach_norm(off)).square().sum()
+        off = zip(moves, direction, shares.unbind(), strict=True)
+        norms = [move.addcmul_(part, share, value=-1).norm() for move, part, share in off]
+        ctx.save_for_backward(*moves)
+        return torch.stack(norms).square().sum()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return (None, None, None, *torch._foreach_mul(ctx.saved_tensors, 2 * gradient))
 
 
-def _dots(one: Sequence[Tensor], two: Sequence[Tensor]) -> Tensor:
-    """The inner product of each tensor with its partner, (K,)."""
-    return torch.stack([product.sum() for product in torch._foreach_mul(list(one), list(two))])
+def _dot(one: Tensor, two: Tensor) -> Tensor:
+    """The inner product of two tensors of one shape, in one pass where both lie row by row. -> ()"""
+    if one.is_contiguous() and two.is_contiguous():
+        return torch.dot(one.view(-1), two.view(-1))
+    return (one * two).sum()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_atomically
-from . import looks, series
+from . import directions, looks, series
 from .groups import Group, Section, sections_of
 from .page import read_all
 from .render import as_csv, render_csv
@@ -36,6 +36,7 @@ def write_tables(runs: Sequence[Path], folder: Path) -> list[Path]:
         ),
         "forgetting.csv": _text((*_PLACE, "task", "mean", "std", "n"), _forgettings(sections)),
         "attention.csv": _text((*_PLACE, "tasks_learned", *_LOOKED), _attentions(sections)),
+        "directions.csv": _text((*_PLACE, "seed", "curve", "task", "place", "loss"), _lines(sections)),
         "loss.csv": _text((*_PLACE, "seed", "term", "step", "value"), _losses(sections)),
     }
     for name, text in texts.items():
@@ -89,6 +90,15 @@ def _attentions(sections: Sequence[Section]) -> Iterator[Line]:
                 far = [point.mean, point.low, point.high, float(drift.cosine[k])] if point.n else [None] * 4
                 shares = [float(drift.dead[k]), float(drift.right[k])]
                 yield (*place, k + 1, *far, *shares, drift.images, drift.seeds)
+
+
+def _lines(sections: Sequence[Section]) -> Iterator[Line]:
+    """The loss along directions and segments; places are shares of the way."""
+    for place, group in _rows(sections):
+        for run in group.finished:
+            for curve, task, values in directions.curves_of(run):
+                for k, value in enumerate(values):
+                    yield (*place, run.seed, curve, task + 1, k / (len(values) - 1), float(value))
 
 
 def _losses(sections: Sequence[Section]) -> Iterator[Line]:

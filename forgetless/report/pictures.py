@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from . import attention, figures, series, subnetworks
+from . import attention, directions, figures, series, subnetworks, tradeoff
 from .groups import Section
 from .picture import Key, Picture
 
-OF_METHODS = (subnetworks.pictures,)
+OF_METHODS = (subnetworks.pictures, directions.pictures)
 """Each makes pictures of those configurations, among all given, that have what it draws."""
 
 
@@ -32,7 +32,12 @@ def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
             ]
             about = f"Loss of {losses.label}"
             made.append(Picture(f"loss {losses.label}", about, "", figures.loss_lines(losses), keys))
-    return made + attention.pictures(section, colours) + of_methods(section)
+    return [
+        *tradeoff.pictures(section, colours),
+        *made,
+        *attention.pictures(section, colours),
+        *of_methods(section),
+    ]
 
 
 def _compared(section: Section, colours: figures.Colours) -> Iterator[Picture]:
