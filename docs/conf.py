@@ -19,7 +19,7 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "differences"]
 myst_heading_anchors = 3
-myst_enable_extensions = ["attrs_block"]  # `{.fields}` above a table names its style
+myst_enable_extensions = ["attrs_block"]  # `{.stacked}` above a table names its style
 smartquotes = False  # `--seeds` is two hyphens
 
 html_theme = "furo"
@@ -36,6 +36,7 @@ def setup(app: Any) -> None:
     STATIC.mkdir(parents=True, exist_ok=True)
     app.add_config_value("draw_pictures", True, "env", types=frozenset({bool}))
     app.connect("builder-inited", _prepare)
+    app.connect("env-get-outdated", _changed)
     app.connect("source-read", _fill)
 
 
@@ -47,6 +48,12 @@ def _prepare(app: Any) -> None:
     app.forgetless_pictures = drawn
     (STATIC / "drawn.css").write_text(pictures.style(), "utf-8")
     methods.write_pages(drawn.of_method if drawn else pictures.left_out)
+
+
+def _changed(_app: Any, env: Any, *_: Any) -> list[str]:
+    return [
+        name for name in env.found_docs if generated.has_gaps(Path(env.doc2path(name)).read_text("utf-8"))
+    ]
 
 
 def _fill(app: Any, _name: str, source: list[str]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .pictures import Pictures
 
 MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
-WIDTH = 92  # columns of what the program prints
+WIDTH = 100  # columns of what the program prints
 
 
 def filled(text: str, drawn: "Pictures | None") -> str:
@@ -41,13 +41,19 @@ def filled(text: str, drawn: "Pictures | None") -> str:
     return MARK.sub(fill, text)
 
 
+def has_gaps(text: str) -> bool:
+    """Whether a page has something to fill, so that it changes though its file does not."""
+    return MARK.search(text) is not None
+
+
 def streams() -> str:
     """Every stream of the catalogue."""
     rows = [
         (code(one.name), prose(one.summary), str(one.tasks), ", ".join(one.scenarios), *_network(one))
         for one in STREAMS.values()
     ]
-    return table(("stream", "what it is", "tasks", "scenarios, the default first", "network", "recipe"), rows)
+    heads = ("stream", "what it is", "tasks", "scenarios, the default first", "network", "recipe")
+    return "{.stacked .streams}\n" + table(heads, rows)
 
 
 def _network(entry: StreamEntry) -> tuple[str, str]:
@@ -78,7 +84,7 @@ def metrics() -> str:
         (code(one.name), code(one.formula), _sentence(one.function), one.better, prose(one.source))
         for one in METRICS.values()
     ]
-    return table(("metric", "formula", "what it says", "better", "source"), rows)
+    return "{.stacked}\n" + table(("metric", "formula", "what it says", "better", "source"), rows)
 
 
 def _sentence(documented: Any) -> str:
@@ -100,7 +106,8 @@ def _preset(name: str, one: Preset) -> str:
         *((f"for `{method}`, {place}", values) for (method, place), values in one.where.items()),
     ]
     rows = [(about, _values(values)) for about, values in lines if values]
-    return f"## `{name}`\n\n{prose(one.summary)}. From: {prose(one.source)}.\n\n{table(('where', 'settings'), rows)}"
+    about = f"{prose(one.summary[:1].upper() + one.summary[1:])}. From: {prose(one.source)}."
+    return f"## `{name}`\n\n{about}\n\n{table(('where', 'settings'), rows)}"
 
 
 def _values(values: Values) -> str:
@@ -136,13 +143,22 @@ def stream_contract() -> str:
 
 def commands() -> str:
     """Each verb's help, as it prints it."""
-    parts = [f"## forgetless {verb}\n\n{block(printed(verb, '--help'))}" for verb in VERBS]
-    return "\n\n".join([block(printed("--help")), *parts])
+    parts = [f"## forgetless {verb}\n\n{_help(verb)}" for verb in VERBS]
+    return "\n\n".join([_help(), *parts])
 
 
 def run_help() -> str:
     """The flags of one method's runs, as they are printed."""
-    return block(printed("run", "lwf", "--help"))
+    return _help("run", "lwf")
+
+
+def _help(*words: str) -> str:
+    return block("\n".join(map(_wrapped, printed(*words, "--help").splitlines())))
+
+
+def _wrapped(line: str) -> str:
+    """A line as it is; prose that a terminal would wrap, wrapped."""
+    return textwrap.fill(line, WIDTH) if len(line) > WIDTH and line[0].isalnum() else line
 
 
 def printed(*words: str) -> str:

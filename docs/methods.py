@@ -145,7 +145,7 @@ def fields(facts: MethodFacts) -> str:
     return (
         "Numbers in brackets are places in the paper. As a flag `a_name` is `--a-name`; in Python and in files it "
         "is as written.\n\n"
-        + "{.fields}\n"
+        + "{.stacked .fields}\n"
         + table(("field", "symbol", "type", "default", "meaning, and where it is from"), rows)
     )
 

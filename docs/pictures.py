@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -26,8 +25,8 @@ PACKAGE = Path(pictures.__file__).parent.parent
 SEEDS = 3
 DEMO = ("finetune", "lwf", "joint")
 SCENARIOS = ("class", "task", "domain")  # the first in which a method is defined is shown
-SHORTER = {"lenet": {"epochs": 10.0}}  # convolutions take their time
-COMPARING = ("accuracy", "forgetting")  # pictures that are of all rows together
+CONVOLUTIONS = {"epochs": 10.0}  # they take their time: half the epochs, and one seed
+IMAGES = 2  # whose attention maps are shown
 NOT_OF_RUNS = ("cli", "report", "checks")  # parts of the program that no run's numbers depend on
 
 Cell = tuple[str, str, str]  # method, scenario, network ("" for the stream's own)
@@ -49,8 +48,9 @@ class Pictures:
         cells = {cell: settings(cell) for cell in wanted()}
         flat = [one for several in cells.values() for one in several]
         found = run_many(flat, jobs=min(2, available_cores()), runs=kept)
+        given = iter(found)
         self.runs: dict[Cell, list[Run]] = {
-            cell: found[place * SEEDS : (place + 1) * SEEDS] for place, cell in enumerate(cells)
+            cell: [next(given) for _ in several] for cell, several in cells.items()
         }
 
     def of_method(self, name: str, *, alone: bool = True) -> str:
@@ -59,11 +59,12 @@ class Pictures:
         cells = dict.fromkeys((who, scenario, network) for who in (FLOOR, name, CEILING))
         (section,) = sections_of([run for cell in cells for run in self.runs[cell]])
         about = (
-            f"{STREAM} in the {scenario} scenario, {SEEDS} seeds, "
-            f"{network or section.groups[0].runs[0].settings['model']}: made when this page was built."
+            f"{STREAM} in the {scenario} scenario, {section.groups[0].status}, "
+            f"{network or section.groups[0].runs[0].settings['model']}: made when this page was built to "
+            "show what a run looks like; figures to judge by are recorded ones."
         )
-        text = f"{about} Bands and whiskers are one standard deviation."
-        return f"{text}\n\n{drawn(section, name if alone else '')}"
+        spread = " Bands and whiskers are one standard deviation." * (not network)
+        return f"{about}{spread}\n\n{drawn(section, name if alone else '')}"
 
     def of_demo(self) -> list[Run]:
         """The runs of `forgetless demo`."""
@@ -94,20 +95,26 @@ def shown(name: str) -> tuple[str, str]:
 def settings(cell: Cell) -> list[Settings]:
     """One for each seed; on one thread, as runs side by side are."""
     name, scenario, network = cell
-    given = {"scenario": scenario} | ({"model": network} if network else {}) | SHORTER.get(network, {})
-    return [resolve(name, STREAM, given | {"seed": seed}, jobs=2) for seed in range(SEEDS)]
+    given = {"scenario": scenario} | ({"model": network} | CONVOLUTIONS if network else {})
+    seeds = range(1 if network else SEEDS)
+    return [resolve(name, STREAM, given | {"seed": seed}, jobs=2) for seed in seeds]
 
 
 def drawn(section: Section, name: str) -> str:
     """The report's pictures of a section on one line, for Markdown ends a block of HTML at an empty one.
 
-    Those that compare show all rows; of the others only those of the method itself.
+    Those that compare rows, and those of the method named; without a name only the first two.
     """
-    colours = colours_of(section.groups)
-    own = replace(section, groups=tuple(group for group in section.groups if group.method == name))
-    together = [one for one in all_pictures(section, colours) if one.name in COMPARING]
-    alone = [one for one in all_pictures(own, colours) if one.name not in COMPARING]
-    return f'<div class="drawn">{Markup("").join(map(_figure, [*together, *alone]))}</div>'
+    found = all_pictures(section, colours_of(section.groups))
+    others = {group.label for group in section.groups if group.method != name}
+    kept = [one for one in found if _belongs(one, others)] if name else found[:2]
+    return f'<div class="drawn">{Markup("").join(map(_figure, kept))}</div>'
+
+
+def _belongs(picture: Picture, others: set[str]) -> bool:
+    """Whether it is not of another method alone, nor one of many images' maps."""
+    kind, _, about = picture.name.partition(" ")
+    return int(about) <= IMAGES if kind == "attention" else about not in others
 
 
 def _figure(picture: Picture) -> Markup:
