@@ -67,7 +67,15 @@ VARIANTS = {
         {"ld": "softmax", "lc": "bce", "scope": "seen", "attention": "first_order", "dead_map": "keep"},
         {"gamma": 0.0},
     ),
+    "ewc": ({"fisher": "sampled", "samples": 8, "online": True}, {"strength": 0.0}),
+    "icarl": ({"classifier": "network", "per_class": 3}, {"mirror": True, "memory": 7, "temperature": 2.0}),
+    "lfl": ({"scope": "seen", "train_boundary": True}, {"weight": 0.0}),
 }
+
+
+# Published forms that are drawn away from the old network; the check rightly says so. icarl's softens the old answers
+# alone, q = σ(v / T) against σ(z), which agree where the new scores are smaller than the old.
+DRAWN_AWAY = {"icarl": {"temperature": 2.0}}
 
 
 def all_cases():
@@ -82,7 +90,11 @@ def all_cases():
 @pytest.mark.parametrize("case", list(all_cases()))
 def test_contract(case, check):
     finding = examine(check, case)
-    assert finding.complaint is None, finding.complaint
+    away = DRAWN_AWAY.get(case.make.name, {})
+    if finding.name == "agreeing costs least" and any(case.hyper.get(name) == away[name] for name in away):
+        assert finding.complaint, "if it holds now, take it off the list"
+    else:
+        assert finding.complaint is None, finding.complaint
 
 
 def test_every_registered_method_is_examined():

@@ -14,6 +14,12 @@ EWC = METHODS["ewc"]
 RECIPE = {"momentum": 0.9}
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """New head rows are drawn from torch's generator."""
+    torch.manual_seed(1)
+
+
 def dense(seed=0):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -113,20 +119,20 @@ def test_what_is_held_at_a_time_does_not_matter(monkeypatch):
 
 def test_answers_that_are_drawn_give_the_true_one_in_the_long_run_and_labels_do_not():
     model, task = dense(), tiny.stream("class").task(0)
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     model.grow(task.classes)
     with torch.no_grad():
         model.head.blocks[0].weight *= 4  # of a network that is neither sure nor indifferent
     true, empirical = ours(model, task, "true"), ours(model, task, "empirical")
-    torch.manual_seed(1)
     drawn = [ours(model, task, "sampled", size=100) for _ in range(600)]
 
     def error(count):
         means = {name: torch.stack([one[name] for one in drawn[:count]]).mean(0) for name in true}
         return max(((means[name] - true[name]).norm() / true[name].norm()).item() for name in true)
 
-    assert error(600) < 0.02 < 0.05 < error(5)
-    assert all((empirical[name] - true[name]).norm() > 0.1 * true[name].norm() for name in true)
+    assert error(600) < 0.15 * error(2)
+    away = [((empirical[name] - true[name]).norm() / true[name].norm()).item() for name in true]
+    assert min(away) > 4 * error(600)
 
 
 @pytest.mark.parametrize("scenario", tiny.SCENARIOS)

@@ -16,6 +16,12 @@ from forgetless.methods import METHODS
 ICaRL = METHODS["icarl"]
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """New head rows are drawn from torch's generator."""
+    torch.manual_seed(1)
+
+
 def learned(tasks, scenario="class", sizes=(2, 2, 2), **fields):
     stream = tiny.stream(scenario, sizes)
     method = ICaRL(tiny.net(), **({"memory": 10} | fields))
@@ -36,11 +42,12 @@ def unit(x):
     return x / x.norm(dim=-1, keepdim=True)
 
 
-def test_the_loss_is_the_papers_sum_over_new_and_old_classes():
-    method, fit, task = begun(2)
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_the_loss_is_the_papers_sum_over_new_and_old_classes(temperature):
+    method, fit, task = begun(2, temperature=temperature)
     batch = tiny.batch(fit.data, slice(None, None, 3))
     assert set(batch.y.tolist()) & {0, 1, 2, 3}, "exemplars of old classes too"
-    scores, answers = method.model(batch.x).sigmoid(), method.old(batch.x).sigmoid()
+    scores, answers = method.model(batch.x).sigmoid(), (method.old(batch.x) / temperature).sigmoid()
     new = old = 0.0
     for g, q, label in zip(scores.tolist(), answers.tolist(), batch.y.tolist(), strict=True):
         new -= sum(log(g[y]) if y == label else log(1 - g[y]) for y in (4, 5))

@@ -1,5 +1,6 @@
 """LwM: what it equals, what it looks at, what moves for it, and what it refuses."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import pytest
@@ -11,10 +12,10 @@ from torch.nn import functional as F
 
 from forgetless.checks import cases_of, examine, method_checks, name_of
 from forgetless.errors import SettingsError
-from forgetless.methods import METHODS, Fit
-from forgetless.models import ConvBackbone, Model, build_model, folded, look
+from forgetless.methods import METHODS, Fit, Method
+from forgetless.models import ConvBackbone, Model, Snapshot, build_model, folded, look, mapped
 from forgetless.models.resnet import Block, ConvNorm
-from forgetless.ops import attention_distance, distill
+from forgetless.ops import attention_distance, cross_entropy, distill, gradient_map
 
 LwM, LwF, Finetune = METHODS["lwm"], METHODS["lwf"], METHODS["finetune"]
 RECIPE = {"momentum": 0.9, "weight_decay": 0.01}
@@ -429,3 +430,79 @@ def test_the_share_of_images_with_a_dead_map_is_measured_task_by_task():
     assert aux["dead"] == 1
     method.after_step(batch, task, aux)
     assert method.get_buffer("looked").tolist() == [1, 1]
+
+
+class Transcribed(Method):
+    """The attention of public code, each fault as it stands there, beside a sound cross-entropy."""
+
+    scenarios = ("class",)
+
+    def setup(self):
+        mapped(self.model)
+        self.old = None
+
+    def learn(self, task):
+        self.old = Snapshot(self.model) if task.index else None
+        self.model.grow(task.classes)
+        yield Fit(task.train)
+
+    def loss(self, batch, task):
+        terms = {"new": cross_entropy(self.model(batch.x), batch.y, task.rivals)}
+        if self.old is not None:
+            terms["attention"] = self.attend(batch.x, task.old_groups[0])
+        return terms
+
+    def pair(self, x, known):
+        now, before = look(self.model, x), look(self.old.module, x)
+        scores = [seen.scores[:, list(known)].max(1).values for seen in (now, before)]
+        return [(seen.maps, score) for seen, score in zip((now, before), scores, strict=True)]
+
+
+class AsSurveyed(Transcribed):
+    """The survey's code: maps are kept as data, in a pass of their own, without a graph."""
+
+    def attend(self, x, known):
+        maps = [gradient_map(*side, first_order=True).detach() for side in self.pair(x, known)]
+        now, old = (q / q.norm(dim=1, keepdim=True).clamp(min=1e-12) for q in maps)
+        return (now - old).abs().sum((1, 2)).mean()
+
+
+class TimesItself(Transcribed):
+    """Two other codes: the gradient times its own mean, not the maps times it; the same at every pixel."""
+
+    def attend(self, x, known):
+        maps = []
+        for features, score in self.pair(x, known):
+            (gradient,) = torch.autograd.grad(score.sum(), features, create_graph=True)
+            maps.append(F.relu((gradient.mean((2, 3), keepdim=True) * gradient).sum(1)))
+        return attention_distance(*maps)[0].mean()
+
+
+class Sound(Transcribed):
+    def attend(self, x, known):
+        now, old = (gradient_map(*side) for side in self.pair(x, known))
+        return attention_distance(now, old.detach())[0].mean()
+
+
+@pytest.mark.parametrize(("kind", "found"), [(AsSurveyed, True), (TimesItself, True), (Sound, False)])
+def test_the_contract_finds_the_attention_of_public_code_to_be_inert(kind, found):
+    check = next(c for c in method_checks() if name_of(c) == "every term moves a weight")
+    (case,) = cases_of(dataclass(eq=False)(kind))
+    complaint = examine(check, case).complaint
+    assert bool(complaint) == found
+    if found:
+        assert "'attention'" in complaint
+
+
+def test_the_contract_finds_the_distillation_as_printed():
+    found = complaints("agreeing costs least", ld="printed")
+    assert found
+    assert all("'old'" in complaint for complaint in found)
+    assert not any(complaints("agreeing costs least", ld="softmax"))
+
+
+def test_images_with_a_dead_map_count_among_those_that_the_mean_is_over():
+    method, task, batch = posed("class", gamma=3.0)
+    method.attend = lambda *_: (torch.tensor([2.0, 0.0, 4.0, 0.0]), torch.tensor([False, True, False, True]))
+    terms, aux = method.loss(batch, task)
+    assert (terms["attention"], aux["dead"]) == (3.0 * 1.5, 0.5)

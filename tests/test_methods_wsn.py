@@ -1,6 +1,7 @@
 """WSN: the reference tests of the method, on tiny networks and synthetic images. No training quality is involved."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -10,11 +11,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from forgetless.engine import capture, restore
+from forgetless.checks.toys import PLAN
+from forgetless.engine import Engine, Progress, capture, restore
 from forgetless.errors import SettingsError, StorageError
 from forgetless.methods import METHODS
 from forgetless.models import Model, Rule, Subnet, parts_of_tasks
-from forgetless.ops import top_mask
+from forgetless.models import subnets as subnets_module
+from forgetless.ops import Selected, selection, top_mask
+from forgetless.settings.recipe import Recipe
 
 WSN = METHODS["wsn"]
 STREAM = tiny.stream("task", dtype=torch.float32)
@@ -115,6 +119,46 @@ def test_without_restoring_decay_moves_owned_weights_so_little_that_only_bits_te
         assert all(map(torch.allclose, before, now))
     for before, now in steps_of(learned(1), 1, make, count=1):
         assert all(map(torch.equal, before, now))
+
+
+def test_owned_weights_have_no_gradient_which_is_enough_for_a_fresh_optimiser_without_decay():
+    method = learned(1, restore=False)
+    owned = [subnet.masks.union() for subnet in subnets(method)]
+    for before, now in steps_of(method, 1, OPTIMIZERS["adam"]):
+        assert all(map(torch.equal, before, now))
+        for subnet, used in zip(subnets(method), owned, strict=True):
+            assert not subnet.theta.grad[used].any()
+            assert subnet.s.grad[used].any()
+
+
+def test_masks_are_those_of_the_weights_that_are_kept():
+    """The best epoch is the first here; the mask must be its own, not that of the last."""
+    stream = tiny.stream("task", dtype=torch.float32)
+    task = replace(stream.task(0), validation=stream.trains[0]())
+    method, losses = wsn(), iter((1.0, 2.0, 3.0))
+    method.validation_loss = lambda batch, task: torch.tensor(next(losses))
+    masks, recipe = [], Recipe(epochs=3, batch=6, lr=0.05, keep="best")
+
+    def watch(step):
+        masks.append([subnet.chosen() for subnet in subnets(method)])
+
+    Engine(recipe, 0, PLAN).learn(method, task, Progress(capture(method)), watch)
+    kept = [subnet.masks.of(0) for subnet in subnets(method)]
+    assert all(map(torch.equal, kept, masks[len(masks) // 3 - 1]))
+    assert not all(map(torch.equal, kept, masks[-1]))
+    assert all(torch.equal(subnet.chosen(), mask) for subnet, mask in zip(subnets(method), kept, strict=True))
+
+
+def test_as_on_an_accelerator_it_learns_the_same_to_the_bit(monkeypatch):
+    """There masks stand in for thresholds, so that nothing is read back."""
+
+    def unread(s, count, *, absolute=False, hint=None):
+        mask = selection._top_unread(s.abs() if absolute else s, count)
+        return Selected(kept=mask.to(s.dtype))
+
+    here = tiny.bits(learned(3))
+    monkeypatch.setattr(subnets_module, "select_top", unread)
+    assert tiny.same(here, tiny.bits(learned(3)))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +371,7 @@ def test_more_than_seven_tasks_have_a_second_group_of_masks():
         masks.append(subnet.chosen())
         subnet.close()
     loaded = subnet_of(torch.randn(40, 30), torch.randn(40, 30))
-    loaded.load_state_dict(subnet.state_dict())
+    loaded.load_state_dict(dict(reversed(subnet.state_dict().items())))  # files have an order of their own
     for part in (subnet, loaded, deepcopy(loaded)):
         assert len(part.masks) == 2
         assert part.masks.tasks == 9

@@ -132,6 +132,9 @@ def test_scores_features_and_maps_have_the_shapes_promised(name):
         maps = model.backbone.maps(x)
         assert maps.dim() == 4
         assert maps.min() >= 0, "maps come after a ReLU"
+        model.eval()
+        assert torch.equal(model.backbone.pool(model.backbone.maps(x)), model.features(x))
+        assert model.backbone.averages == name.startswith("resnet"), "whether a map's closed form is valid"
     if name.startswith("resnet"):
         assert maps.shape[1] == model.backbone.width
         torch.testing.assert_close(maps.mean((2, 3)), model.features(x))

@@ -116,6 +116,10 @@ def test_a_row_for_each_configuration_of_its_lowest_seed_on_the_same_images(path
     rows = rows_of(section_of(*paths))
     assert [(row.label, row.seed) for row in rows] == [("finetune", 0), ("lwf", 0)]
     assert begin_alike(rows)
+    later = looked(fake_run(tmp_path, "l2_anchor", seed=1), attention(1))
+    assert {(row.label, row.seed) for row in rows_of(section_of(*paths, later))} == {
+        ("finetune", 1), ("lwf", 1), ("l2_anchor", 1),
+    }  # fmt: skip
     other = replace(attention(), images=attention().images[::-1].copy())
     strange = looked(fake_run(tmp_path, "joint"), other)
     assert [row.label for row in rows_of(section_of(*paths, strange))] == ["finetune", "lwf"]
@@ -258,6 +262,16 @@ def test_the_page_shows_them_and_needs_nothing_else(paths):
     assert len(ids) == len(set(ids))
     assert {place[1:] for place in places if place[0] == "#"} <= set(ids)
     assert "http" not in page
+
+
+def test_names_of_classes_are_text(tmp_path):
+    seen = replace(attention(), names=("<script>alert(1)</script>", '"><b>', *NAMES[2:]))
+    page = render_page([load(looked(fake_run(tmp_path), seen))])
+    parsed = Parsed(page)
+    assert not parsed.broken
+    assert "script" not in {tag for tag, _ in parsed.elements}
+    assert "<script>ale…" in parsed.text, "under a picture"
+    assert "answered <script>alert(1)</script>, right" in parsed.text, "told when pointed at"
 
 
 def test_each_picture_is_a_file_that_stands_by_itself(paths, tmp_path):

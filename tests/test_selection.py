@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forgetless.checks.reads import HostReads
-from forgetless.ops import Selected, count_of, select_top, through_mask, top_mask
+from forgetless.ops import Hint, Selected, count_of, select_top, through_mask, top_mask
 from forgetless.ops import selection as module
 
 
@@ -50,19 +50,40 @@ def test_many_entries_are_selected_exactly(share, absolute):
         assert torch.equal(mask, quick(values.abs() if absolute else values, count))
 
 
-def test_a_sample_that_misleads_costs_time_only(monkeypatch):
+def test_a_hint_and_a_sample_that_mislead_cost_time_only(monkeypatch):
     values = torch.randn(200, 200, generator=torch.Generator().manual_seed(5))
-    seen = []
-    near = module._near
+    tried = []
 
-    def misled(flat, count, absolute):
-        seen.append(count)
-        found, _ = near(flat, 5, absolute)
-        return found[:3], 0
+    def misled(flat, low, high, absolute):
+        tried.append((low, high))
+        return flat[:3], 0
 
-    monkeypatch.setattr(module, "_near", misled)
-    assert torch.equal(select_top(values, 20_000, absolute=True).mask(values), quick(values.abs(), 20_000))
-    assert seen == [20_000]
+    monkeypatch.setattr(module, "_between", misled)
+    found = select_top(values, 20_000, absolute=True, hint=Hint(9.0, 0.5))
+    assert torch.equal(found.mask(values), quick(values.abs(), 20_000))
+    assert tried[0] == (8.5, 9.5)
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5])
+def test_while_entries_drift_the_hint_follows_and_the_selection_is_exact(share, monkeypatch):
+    draw = torch.Generator().manual_seed(7)
+    values, hint, sampled = torch.rand(200, 200, generator=draw) - 0.5, Hint(), []
+    sample = module._sampled
+
+    def counted(*given):
+        sampled.append(1)
+        return sample(*given)
+
+    monkeypatch.setattr(module, "_sampled", counted)
+    for number in range(200):
+        values += 0.002 * torch.randn(200, 200, generator=draw)
+        if number == 100:
+            values *= 5
+        selected = select_top(values, round(share * 40_000), absolute=True, hint=hint)
+        assert torch.equal(selected.mask(values), quick(values.abs(), round(share * 40_000)))
+    assert 2 <= len(sampled) < 20
+    assert hint.seen < 2000
 
 
 def test_entries_that_are_all_equal_or_zero():

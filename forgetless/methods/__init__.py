@@ -1,6 +1,21 @@
 """The methods: one idea, one file. A registered name is its file's name."""
 
-from . import cumulative, ewc, finetune, frozen, icarl, joint, l2_anchor, lfd, lfl, lwf, lwf_mc, lwm, wsn
+from . import (
+    cumulative,
+    duplicate,
+    ewc,
+    finetune,
+    frozen,
+    icarl,
+    joint,
+    l2_anchor,
+    lfd,
+    lfl,
+    lwf,
+    lwf_mc,
+    lwm,
+    wsn,
+)
 from .base import METHODS, Fit, Method, Terms, method
 
 __all__ = [
@@ -9,6 +24,7 @@ __all__ = [
     "Method",
     "Terms",
     "cumulative",
+    "duplicate",
     "ewc",
     "finetune",
     "frozen",

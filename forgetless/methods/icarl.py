@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from ..data import Batch, Split, Task
 from ..errors import SettingsError
-from ..kinds import Count, PositiveInt
+from ..kinds import Count, Positive, PositiveInt
 from ..memory import Memory
 from ..models import BufferDict, Snapshot, folded
 from ..ops import binary_cross_entropy, distill_sigmoid, herd, unknown
@@ -43,6 +43,7 @@ class ICaRL(Method):
     # nme: the nearest mean of exemplars (algorithm 1); network: its own scores, the paper's "hybrid 1"
     classifier: Literal["nme", "network"] = "nme"
     mirror: bool = False  # means over the exemplars and their mirror images, as in the published code
+    temperature: Positive = 1.0  # T of q = σ(v / T); the paper has none, van de Ven & Tolias 2019 have 2
     divisor: Count = (
         0  # what the sum over classes is divided by: 100 in the published code; 0: the classes seen
     )
@@ -74,7 +75,8 @@ class ICaRL(Method):
         classes = self.divisor or len(task.seen)
         terms = {"new": binary_cross_entropy(logits, batch.y, self.known) / classes}
         if self.old is not None:
-            terms["old"] = distill_sigmoid(logits[:, : self.known], self.old(batch.x)) / classes
+            answers = self.old(batch.x) / self.temperature
+            terms["old"] = distill_sigmoid(logits[:, : self.known], answers) / classes
         return terms
 
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:

@@ -50,18 +50,19 @@ class Masks(BufferDict):
         return super()._apply(fn, recurse)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        before = dict(self.items())
+        known = {_bytes(self[str(number)]): symbols for number, symbols in enumerate(self.symbols)}
         super()._load_from_state_dict(state, prefix, *rest)
-        known = dict(zip(before, self.symbols, strict=True))
-        self.symbols, self.tasks = [], 0
-        for name, container in self.items():
-            same = name in before and torch.equal(before[name], container)
-            self.symbols.append(known[name] if same else self._decoded(container))
-            self.tasks += int(container[TASKS_AT])
+        containers = [self[str(number)] for number in range(len(self))]  # a file has them in another order
+        self.symbols = [known[_bytes(c)] if _bytes(c) in known else self._decoded(c) for c in containers]
+        self.tasks = sum(int(container[TASKS_AT]) for container in containers)
 
     def _decoded(self, container: Tensor) -> Tensor:
         symbols = torch.from_numpy(decode(container.cpu().numpy())[0]).view(self.shape)
         return symbols.to(container.device).contiguous(memory_format=self.layout)
+
+
+def _bytes(container: Tensor) -> bytes:
+    return container.cpu().numpy().tobytes()
 
 
 class Latest(BufferDict):

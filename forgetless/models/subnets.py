@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..ops import Selected, count_of, official_mask, select_top, through_mask, top_mask
+from ..ops import Hint, Selected, count_of, official_mask, select_top, through_mask, top_mask
 from .masks import Latest, Masks
 
 
@@ -59,6 +59,7 @@ class Subnet(OfTask):
         # between which bits θ may lie: at its value where an earlier task uses it, anywhere elsewhere
         self.least: Tensor | None = None
         self.most: Tensor | None = None
+        self.hint = Hint()  # where the threshold was, for speed alone
         self.peers: tuple[Subnet, ...] = (self,)  # whose scores are ranked together
         self.reset_scores()
 
@@ -84,7 +85,8 @@ class Subnet(OfTask):
         """M as it follows from the scores as they are now."""
         absolute = self.rule.score == "abs"
         if len(self.peers) == 1 and self.rule.threshold == "exact":
-            return select_top(self.s, count_of(self.rule.capacity, self.s.numel()), absolute=absolute)
+            count = count_of(self.rule.capacity, self.s.numel())
+            return select_top(self.s, count, absolute=absolute, hint=self.hint)
         ranked = torch.cat([(peer.s.abs() if absolute else peer.s).flatten() for peer in self.peers])
         if self.rule.threshold == "official":
             masks = official_mask(ranked, self.rule.capacity)

@@ -7,10 +7,11 @@ from .herding import herd
 from .losses import binary_cross_entropy, cross_entropy, restrict
 from .penalties import distance_from_line, squared_distance, weighted_squared_distance
 from .search import smallest
-from .selection import Selected, count_of, official_mask, select_top, through_mask, top_mask
+from .selection import Hint, Selected, count_of, official_mask, select_top, through_mask, top_mask
 
 __all__ = [
     "Columns",
+    "Hint",
     "Selected",
     "among",
     "attention_distance",

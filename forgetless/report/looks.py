@@ -48,14 +48,14 @@ def maps_of(run: Run) -> Attention | None:
 
 
 def rows_of(section: Section) -> list[Row]:
-    """For each configuration that made maps its lowest seed, all on the same images."""
+    """For each configuration that made maps one seed, the lowest that all have if there is one; on the same images."""
+    found = [{run.seed: seen for run in group.finished if (seen := maps_of(run))} for group in section.groups]
+    common = set.intersection(*(set(seeds) for seeds in found if seeds)) if any(found) else set[int]()
     rows: list[Row] = []
-    for group in section.groups:
-        for run in group.finished:
-            seen = maps_of(run)
-            if seen is not None and (not rows or _same_images(rows[0].seen, seen)):
-                rows.append(Row(group.label, run.seed, seen))
-                break
+    for group, seeds in zip(section.groups, found, strict=True):
+        seed = min(common & set(seeds) or seeds, default=None)
+        if seed is not None and (not rows or _same_images(rows[0].seen, seeds[seed])):
+            rows.append(Row(group.label, seed, seeds[seed]))
     return rows
 
 

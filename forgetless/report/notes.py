@@ -43,6 +43,24 @@ NOTES: dict[str, tuple[Note, ...]] = {
             {"scope": ("auto", "new", None)},
         ),
     ),
+    "lwm": (
+        Note(
+            "lwm has no published figure that it can be held against: its paper gives neither β nor γ nor the "
+            "optimiser nor the initial weights, takes its baselines from another network trained seven times as long, "
+            "and begins at accuracies that pre-trained weights would explain. γ weighs a sum over the pixels of a map, "
+            "so it means something else on maps of another size."
+        ),
+        Note(
+            "With `attention=detached` lwm's attention has a value but no gradient, a fault of public code: what is "
+            "learned is what γ = 0 learns.",
+            when={"attention": ("detached",)},
+        ),
+        Note(
+            "With `ld=printed` lwm's distillation is that of its paper's equation 1, which pushes the scores of all "
+            "old classes up for ever.",
+            when={"ld": ("printed",)},
+        ),
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from . import attention, directions, figures, series, subnetworks
+from . import attention, directions, figures, series, subnetworks, tradeoff
 from .groups import Section
 from .picture import Key, Picture
 
@@ -32,7 +32,12 @@ def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
             ]
             about = f"Loss of {losses.label}"
             made.append(Picture(f"loss {losses.label}", about, "", figures.loss_lines(losses), keys))
-    return made + attention.pictures(section, colours) + of_methods(section)
+    return [
+        *tradeoff.pictures(section, colours),
+        *made,
+        *attention.pictures(section, colours),
+        *of_methods(section),
+    ]
 
 
 def _compared(section: Section, colours: figures.Colours) -> Iterator[Picture]:

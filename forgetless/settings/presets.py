@@ -52,6 +52,8 @@ _HSU = "Hsu, Liu, Ramasamy & Kira, Re-evaluating Continual Learning Scenarios, 2
 _SPLIT_MNIST = _MLP | _ADAM | {"epochs": 4.0, "class_order": "natural"}
 _BORDER = {"padding": 2, "mean": (0.1,), "std": (0.2752,)}
 
+_LWM = {"epochs": 10.0, "lr": 0.01, "beta": 1.0, "gamma": 1.0}
+
 PRESETS: dict[str, Preset] = {
     # The strengths of ewc are those of the scripts in the authors' repository, one for each scenario, and twice that
     # here: their penalty has no half in front. Their Fisher is taken at the label that the network answers.
@@ -98,11 +100,12 @@ PRESETS: dict[str, Preset] = {
     ),
     "paper": Preset(
         "the method as its own paper has it",
-        "lwf: Li & Hoiem, Learning without Forgetting, TPAMI 2018, sections 3 and 3.1; lwf_mc: see lwfmc-icarl; wsn: "
-        "Kang et al., Winning Subnetworks, ICML 2022, the best capacity of tables 1 and 2",
+        "lwf: Li & Hoiem, Learning without Forgetting, TPAMI 2018, sections 3 and 3.1; lwf_mc: see lwfmc-icarl; lwm: "
+        "see lwm-cvpr19; wsn: Kang et al., Winning Subnetworks, ICML 2022, the best capacity of tables 1 and 2",
         methods={
             "lwf": {"teacher": "recorded", "warmup": 4.0, "temperature": 2.0, "weight": 1.0},
             "lwf_mc": _ICARL,
+            "lwm": _LWM,
             "wsn": {"capacity": 0.5},
         },
         where={("wsn", "permuted-mnist-gpm"): {"capacity": 0.3}},
@@ -111,6 +114,12 @@ PRESETS: dict[str, Preset] = {
         "LwF-MC as the code of iCaRL trains it on CIFAR-100",
         "Rebuffi, Kolesnikov, Sperl & Lampert, iCaRL, CVPR 2017, section 4 and its published code",
         methods={"lwf_mc": _ICARL},
+    ),
+    "lwm-cvpr19": Preset(
+        "LwM as its paper says, which leaves most unsaid: 10 epochs a task at a rate of 0.01",
+        "Dhar, Singh, Peng, Wu & Chellappa, Learning without Memorizing, CVPR 2019, sections 5.3 and 5.4",
+        methods={"lwm": _LWM},
+        where={("lwm", "split-cifar100"): {"model": "resnet34"}},
     ),
 }  # fmt: skip
 
