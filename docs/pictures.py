@@ -3,6 +3,8 @@
 import hashlib
 import re
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -26,7 +28,14 @@ SEEDS = 3
 DEMO = ("finetune", "lwf", "joint")
 SCENARIOS = ("class", "task", "domain")  # the first in which a method is defined is shown
 CONVOLUTIONS = {"epochs": 10.0}  # they take their time: half the epochs, and one seed
+COLUMN = 460  # pixels; a picture that is wider has the page's width
 IMAGES = 2  # whose attention maps are shown
+WEIGHED = {  # what weighs old tasks against new ones, and the weights of the trade-off curve
+    "lwf": ("weight", (0.1, 0.3, 1.0, 3.0, 10.0)),
+    "lfl": ("weight", (0.02, 0.2, 2.0)),
+    "l2_anchor": ("alpha", (0.005, 0.05, 0.5)),
+    "ewc": ("strength", (10.0, 100.0, 1000.0)),
+}
 NOT_OF_RUNS = ("cli", "report", "checks")  # parts of the program that no run's numbers depend on
 
 Cell = tuple[str, str, str]  # method, scenario, network ("" for the stream's own)
@@ -47,7 +56,9 @@ class Pictures:
                 shutil.rmtree(old)
         cells = {cell: settings(cell) for cell in wanted()}
         flat = [one for several in cells.values() for one in several]
-        found = run_many(flat, jobs=min(2, available_cores()), runs=kept)
+        weighed = [one for name in WEIGHED for one in over_weights(name)]
+        found = run_many([*flat, *weighed], jobs=min(2, available_cores()), runs=kept)
+        self.weighed = found[len(flat) :]
         given = iter(found)
         self.runs: dict[Cell, list[Run]] = {
             cell: [next(given) for _ in several] for cell, several in cells.items()
@@ -64,7 +75,16 @@ class Pictures:
             "show what a run looks like; figures to judge by are recorded ones."
         )
         spread = " Bands and whiskers are one standard deviation." * (not network)
-        return f"{about}{spread}\n\n{drawn(section, name if alone else '')}"
+        shown_too = [self.trade_off()] if alone and name in WEIGHED else []
+        return f"{about}{spread}\n\n{drawn(section, name if alone else '', shown_too)}"
+
+    def trade_off(self) -> Picture:
+        """What old tasks keep and new ones reach, each method over its weight; one seed."""
+        ends = [self.runs[name, SCENARIOS[0], ""][0] for name in (FLOOR, CEILING)]
+        (section,) = sections_of([*self.weighed, *ends])
+        found = all_pictures(section, colours_of(section.groups))
+        (picture,) = [one for one in found if one.name == "trade-off"]
+        return replace(picture, caption=f"{picture.caption} One seed.")
 
     def of_demo(self) -> list[Run]:
         """The runs of `forgetless demo`."""
@@ -100,7 +120,14 @@ def settings(cell: Cell) -> list[Settings]:
     return [resolve(name, STREAM, given | {"seed": seed}, jobs=2) for seed in seeds]
 
 
-def drawn(section: Section, name: str) -> str:
+def over_weights(name: str) -> list[Settings]:
+    """One run for each weight of a method."""
+    knob, values = WEIGHED[name]
+    given = {"scenario": SCENARIOS[0], "seed": 0}
+    return [resolve(name, STREAM, given | {knob: value}, jobs=2) for value in values]
+
+
+def drawn(section: Section, name: str, more: Sequence[Picture] = ()) -> str:
     """The report's pictures of a section on one line, for Markdown ends a block of HTML at an empty one.
 
     Those that compare rows, and those of the method named; without a name only the first two.
@@ -108,7 +135,7 @@ def drawn(section: Section, name: str) -> str:
     found = all_pictures(section, colours_of(section.groups))
     others = {group.label for group in section.groups if group.method != name}
     kept = [one for one in found if _belongs(one, others)] if name else found[:2]
-    return f'<div class="drawn">{Markup("").join(map(_figure, kept))}</div>'
+    return f'<div class="drawn">{Markup("").join(map(_figure, [*kept, *more]))}</div>'
 
 
 def _belongs(picture: Picture, others: set[str]) -> bool:
@@ -118,15 +145,13 @@ def _belongs(picture: Picture, others: set[str]) -> bool:
 
 
 def _figure(picture: Picture) -> Markup:
+    found = re.search(r'viewBox="0 0 ([\d.]+)', picture.svg)
+    wide = Markup(' class="wide"') if found and float(found[1]) > COLUMN else ""
     keys = Markup("").join(Markup("<li>{}{}</li>").format(swatch, name) for name, swatch in picture.keys)
+    legend = Markup('<ul class="keys">{}</ul>').format(keys) if keys else ""
     return Markup(
-        '<figure><figcaption>{}<span>{}</span></figcaption><div class="scroll">{}</div>{}</figure>'
-    ).format(
-        picture.title,
-        picture.caption,
-        picture.svg,
-        Markup('<ul class="keys">{}</ul>').format(keys) if keys else "",
-    )
+        '<figure{}><figcaption>{}<span>{}</span></figcaption><div class="scroll">{}</div>{}</figure>'
+    ).format(wide, picture.title, picture.caption, picture.svg, legend)
 
 
 def style() -> str:

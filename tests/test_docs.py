@@ -17,6 +17,8 @@ from docs import figures, generated, markdown, methods, pictures
 from forgetless.cli import VERBS, asked, main
 from forgetless.errors import ForgetlessError, SettingsError
 from forgetless.metrics import METRICS
+from forgetless.record import load
+from forgetless.report.groups import sections_of
 from forgetless.settings.catalog import MODELS, STREAMS
 from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.presets import PRESETS
@@ -219,6 +221,24 @@ def test_our_figures_are_the_rows_of_the_method():
     assert "finetune" not in figures.of_method("lwf").replace("finetune,", "")
     assert "kill -9" in figures.of_method("lwf")
     assert figures.of_method("nobody").startswith("None are recorded yet")
+
+
+def test_pictures_have_the_colours_of_the_report_in_light_and_dark():
+    style = pictures.style()
+    assert style.count("{") == style.count("}")
+    for theme in ("", 'body[data-theme="dark"] ', 'body:not([data-theme="light"]) '):
+        assert re.search(re.escape(theme) + r"\.drawn \{\n[^}]*--c6: #", style)
+    assert ".h10 rect" in style
+    assert "prefers-color-scheme" not in style.partition("body")[0]
+
+
+def test_only_a_methods_own_pictures_and_those_of_all_are_on_its_page(compared):
+    (section,) = [one for one in sections_of([load(path) for path in compared]) if one.scenario == "class"]
+    titles = re.findall(r"<figcaption>(.*?)<span>", pictures.drawn(section, "lwf"))
+    assert titles[:2] == ["Mean accuracy over the tasks seen so far", "Forgetting of each task, in points"]
+    assert "Accuracy matrix of lwf" in titles
+    assert not [title for title in titles if "finetune" in title or "joint" in title]
+    assert re.findall(r"<figcaption>(.*?)<span>", pictures.drawn(section, "")) == titles[:2]
 
 
 def test_marks_in_text_are_harmless():
