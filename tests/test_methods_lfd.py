@@ -608,6 +608,7 @@ def test_what_is_measured_is_what_the_network_loses_there():
             assert curve[k].item() == pytest.approx(
                 cross_entropy(scores, old.y, task.rivals).item(), rel=1e-5
             )
+    assert method.measured["r_rel/1"].item() == pytest.approx(2.0 / own.norm().item(), rel=1e-6)
     assert curves[0, -1] < curves[1, -1]
     assert curves[0, 0] == curves[1, 0]
 

@@ -80,6 +80,7 @@ class LFD(Method):
             self.line.begin(self.model)
         if task.index and self.pulls and self.penalty != "l2":
             self.nu.place(weights)
+            self.measured[f"r_rel/{task.index}"] = self.nu.relative(weights)
         if task.index and self.descends and old is not None:
             yield from self.find_direction(old, task)
         yield Fit(task.train, only=parts, replay=replay, replay_batch=self.memory_batch)

@@ -49,6 +49,10 @@ class Sphere(nn.Module):
         parts = torch.split(self.vector, [shape.numel() for shape in self.shapes.values()])
         return {name: part.view(self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}
 
+    def relative(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The vector's length in lengths of these weights, r / |w|. -> ()"""
+        return self.vector.detach().norm() / torch.stack([w.detach().norm() for w in weights.values()]).norm()
+
     def at(self, model: Model, share: float) -> Point:
         """So many times the vector away from where a network is."""
         own = dict(model.named_parameters())
