@@ -51,7 +51,8 @@ class Sphere(nn.Module):
 
     def relative(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The vector's length in lengths of these weights, r / |w|. -> ()"""
-        return self.vector.detach().norm() / torch.stack([w.detach().norm() for w in weights.values()]).norm()
+        squares = torch.stack([weight.detach().square().sum() for weight in weights.values()])
+        return (self.vector.detach().square().sum() / squares.sum()).sqrt()
 
     def at(self, model: Model, share: float) -> Point:
         """So many times the vector away from where a network is."""
