@@ -68,7 +68,7 @@ VARIANTS = {
         {"gamma": 0.0},
     ),
     "ewc": ({"fisher": "sampled", "samples": 8, "online": True}, {"strength": 0.0}),
-    "icarl": ({"classifier": "network", "per_class": 3}, {"mirror": True, "memory": 7, "temperature": 2.0}),
+    "icarl": ({"classifier": "network", "per_class": 3}, {"mirror": True, "memory": 7}),
     "lfl": ({"scope": "seen", "train_boundary": True}, {"weight": 0.0}),
 }
 

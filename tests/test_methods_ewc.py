@@ -11,7 +11,7 @@ from forgetless.models import Model, fisher_diagonal
 from forgetless.models.mlp import MLP
 
 EWC = METHODS["ewc"]
-RECIPE = {"momentum": 0.9}
+RECIPE = {"momentum": 0.9, "weight_decay": 0.01}
 
 
 @pytest.fixture(autouse=True)

@@ -580,7 +580,7 @@ def test_stages_one_and_three_read_exemplars_alone(monkeypatch):
     kept = {row.numpy().tobytes() for row in method.memory.x}
     old = {row.numpy().tobytes() for row in method.memory.x[method.memory.y < 2]}
     shown = {name: {row.numpy().tobytes() for x in parts for row in x} for name, parts in read.items()}
-    assert shown["memory"] <= old
+    assert shown["direction"] <= old
     assert shown["equilibrium"] <= kept
     assert shown["main"] - kept, "the spy sees: the main Fit reads more"
     assert shown["equilibrium"] - old, "new exemplars are there before λ is found"

@@ -48,13 +48,12 @@ def test_what_differs_in_its_training_too_is_points(tmp_path):
         tmp_path, ("lwf", {"weight": 1.0}, 0.5, 0), ("lwf", {"weight": 2.0, "epochs": 9.0}, 0.6, 0)
     )
     assert [len(curve.weights) for curve in curves_of(found.groups)] == [1, 1]
-    assert pictures(found, colours_of(found.groups)) == []
+    assert pictures(found) == []
 
 
 def test_it_is_drawn_with_larger_marks_for_larger_weights_among_the_reports_pictures(tmp_path):
     found = grid(tmp_path)
-    colours = colours_of(found.groups)
-    (picture,) = pictures(found, colours)
+    (picture,) = pictures(found)
     sizes = [float(size) for size in re.findall(r"scale\(([\d.]+)\)", picture.svg)]
     names = re.findall(r"<title>(lwf, weight [\d.]+)", picture.svg)
     assert names == ["lwf, weight 0.3", "lwf, weight 1", "lwf, weight 3"]
@@ -62,4 +61,4 @@ def test_it_is_drawn_with_larger_marks_for_larger_weights_among_the_reports_pict
     assert areas[1] - areas[0] == pytest.approx(areas[2] - areas[1], rel=0.05)
     assert areas[0] < areas[1]
     assert {name for name, _ in picture.keys} == {"lwf, weight", "finetune"}
-    assert picture.name in [each.name for each in all_pictures(found, colours)]
+    assert picture.name in [each.name for each in all_pictures(found, colours_of(found.groups))]

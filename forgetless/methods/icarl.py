@@ -43,7 +43,9 @@ class ICaRL(Method):
     # nme: the nearest mean of exemplars (algorithm 1); network: its own scores, the paper's "hybrid 1"
     classifier: Literal["nme", "network"] = "nme"
     mirror: bool = False  # means over the exemplars and their mirror images, as in the published code
-    temperature: Positive = 1.0  # T of q = σ(v / T); the paper has none, van de Ven & Tolias 2019 have 2
+    # T of q = σ(v / T); the paper has none, van de Ven & Tolias 2019 have 2: then agreeing with the old network is not
+    # what costs least
+    temperature: Positive = 1.0
     divisor: Count = (
         0  # what the sum over classes is divided by: 100 in the published code; 0: the classes seen
     )

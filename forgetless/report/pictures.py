@@ -33,7 +33,7 @@ def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
             about = f"Loss of {losses.label}"
             made.append(Picture(f"loss {losses.label}", about, "", figures.loss_lines(losses), keys))
     return [
-        *tradeoff.pictures(section, colours),
+        *tradeoff.pictures(section),
         *made,
         *attention.pictures(section, colours),
         *of_methods(section),

@@ -15,6 +15,7 @@ from ..record import Run
 from .figures import Colours, colour, swatch
 from .formats import percent
 from .groups import PROTOCOL, Group, Section
+from .palette import colours_of
 from .picture import Picture
 from .svg import Frame, drawing, element, marker, points, ticks
 
@@ -33,11 +34,13 @@ class Curve:
     new: tuple[float, ...]  # mean accuracy on each task but the first, just after it
 
 
-def pictures(section: Section, colours: Colours) -> list[Picture]:
-    """The trade-off of all methods, where there is one with several weights."""
+def pictures(section: Section) -> list[Picture]:
+    """The trade-off of all methods, where there is one with several weights; a colour for each method."""
     curves = curves_of(section.groups)
     if all(len(curve.weights) == 1 for curve in curves):
         return []
+    first = {curve.group for curve in curves}
+    colours = colours_of([group for group in section.groups if group.label in first])
     keys = [(curve.label, swatch(colours[curve.group])) for curve in curves]
     about = (
         "Up and to the right is better. Each line is a method over its weights; larger marks, larger weights."
@@ -103,7 +106,8 @@ def _told(curve: Curve, k: int) -> str:
 
 
 def _label(value: float, marks: Sequence[float]) -> str:
-    return percent(value, 0 if marks[1] - marks[0] >= 0.0099 else 1)
+    step = 100 * (marks[1] - marks[0])
+    return percent(value, 0 if abs(step - round(step)) < 1e-6 else 1 if step > 0.099 else 2)
 
 
 def _reach(values: Sequence[float]) -> tuple[float, float]:

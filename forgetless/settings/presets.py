@@ -62,6 +62,7 @@ PRESETS: dict[str, Preset] = {
         f"{_HSU}, table 1",
         shared=_SPLIT_MNIST,
         images=_BORDER,
+        methods={"ewc": {"fisher": "predicted"}},
         where={
             ("ewc", "class"): {"strength": 2 * 600.0},
             ("ewc", "task"): {"strength": 2 * 100.0},
@@ -73,7 +74,7 @@ PRESETS: dict[str, Preset] = {
         f"{_HSU}, table 1",
         shared=_SPLIT_MNIST,
         images=_BORDER,
-        methods={"ewc": {"online": True}},
+        methods={"ewc": {"online": True, "fisher": "predicted"}},
         where={
             ("ewc", "class"): {"strength": 2 * 100.0},
             ("ewc", "task"): {"strength": 2 * 400.0},
@@ -94,7 +95,7 @@ PRESETS: dict[str, Preset] = {
                 "scope": "seen", "grouping": "zero_padded", "balance": "tasks", "temperature": 2.0, "weight": 1.0,
                 "kd_scale_t2": True, "kd_reduction": "mean",
             },
-            "icarl": {"memory": 2000, "per_class": 0},
+            "icarl": {"memory": 2000, "per_class": 0, "temperature": 2.0},
         },
         images={"padding": 0, "mean": (0.0,), "std": (1.0,)},
     ),
