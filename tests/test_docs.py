@@ -141,6 +141,13 @@ def test_python_that_is_shown_runs(path, tmp_path):
     python(path.read_text(), tmp_path)
 
 
+def test_the_method_that_is_shown_learns(place):
+    shown = [blocks((TOP / name).read_text(), "python") for name in ("README.md", "docs/add.md")]
+    assert shown[0][1] == shown[1][0].removeprefix("# mine.py\n")
+    learn = 'fl.run("./mine.py", "split-digits", epochs=1, limit=5, tasks=2, hidden="8", weight=2)'
+    assert "accuracy" in python(f"```python\nimport forgetless as fl\nprint({learn}.metrics)\n```\n", place)
+
+
 def test_python_that_fails_is_noticed(tmp_path):
     assert python("```python\nprint(1)\n```\n```python\nprint(2)\n```\n", tmp_path) == "1\n2\n"
     with pytest.raises(AssertionError, match="NameError"):
