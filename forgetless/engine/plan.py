@@ -12,7 +12,7 @@ import torch
 from ..errors import SettingsError
 
 # Kinds of networks for which bf16 was shown, by paired seeds over full schedules, to lose no accuracy against
-# fp32. Convolutional nets are not among them: benchmarks/results/parity.json has the figures.
+# fp32. Convolutional nets are not among them: benchmarks/results/parity-resnet32.json has the figures so far.
 PARITY_SHOWN = frozenset({"mlp"})
 
 
