@@ -1,4 +1,4 @@
-"""The README's picture and table, from `results/split-mnist.json`: `python -m benchmarks.readme`."""
+"""The README's picture and table, from `results/*.json`: `python -m benchmarks.readme`."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def main() -> None:
     readme = TOP / "README.md"
     before, _, rest = readme.read_text().partition(START)
     _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}{_table(rows, found)}{END}{after}")
+    readme.write_text(f"{before}{START}{_table(rows, found)}\n{_wsn()}{END}{after}")
 
 
 def _means(row: dict[str, Any]) -> list[float]:
@@ -74,6 +74,16 @@ def _table(rows: dict[tuple[str, str], dict[str, Any]], found: dict[str, Any]) -
         "\n".join(lines)
         + f"\n\nMean ± standard deviation of {n} seeds; in brackets what was published ({found['source']}). "
         + "Made by `python -m benchmarks.published split-mnist`.\n"
+    )
+
+
+def _wsn() -> str:
+    """What became of WSN's published figure."""
+    (row,) = json.loads((RESULTS / "wsn-permuted-mnist.json").read_text())["rows"]
+    return (
+        f"WSN on Permuted MNIST, as GPM and WSN cut it, c = {row['c']}: {_cell(row)}, {row['n']} seeds; its masks use "
+        f"{row['density %']:.1f} % of the weights ({row['density, published %']:.1f}); backward transfer, measured: "
+        f"{row['backward transfer']}. Made by `python -m benchmarks.wsn_table permuted-mnist`.\n"
     )
 
 
