@@ -33,7 +33,7 @@ from forgetless.errors import ForgetlessError
 from forgetless.events import Event
 from forgetless.methods import Fit, Method, Terms, method
 from forgetless.models import Snapshot
-from forgetless.models.registry import Backbone, Shape, backbone
+from forgetless.models.registry import ConvBackbone, Shape, backbone
 from forgetless.ops import cross_entropy
 from forgetless.predictions import read_predictions
 from forgetless.run import run_settings
@@ -46,7 +46,7 @@ AUGMENTED = "split-digits-augmented"
 PATIENCE = 60.0  # seconds that a child waits to be let go, and a parent waits for a child
 
 
-class Shaky(Backbone):
+class Shaky(ConvBackbone):
     """Convolutions, batch statistics and dropout: whatever makes it hard to go on to the same bits."""
 
     def __init__(self, channels: int) -> None:
@@ -56,11 +56,14 @@ class Shaky(Backbone):
         self.drop = nn.Dropout(0.2)
         self.width = 64
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, K, H, W) -> (B, 64)"""
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, K, H, W) -> (B, 16, H, W)"""
         x = self.drop(self.norms[0](self.first(x)).relu())
-        x = self.norms[1](self.second(x)).relu()
-        return self.drop(nn.functional.adaptive_avg_pool2d(x, 2).flatten(1))
+        return self.norms[1](self.second(x)).relu()  # type: ignore[no-any-return]
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, 16, H, W) -> (B, 64)"""
+        return self.drop(nn.functional.adaptive_avg_pool2d(maps, 2).flatten(1))  # type: ignore[no-any-return]
 
 
 def shaky(shape: Shape, _hidden: object) -> Shaky:
