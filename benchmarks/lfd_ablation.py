@@ -21,9 +21,7 @@ from forgetless.engine import Engine, Progress, capture, choose_plan, evaluate, 
 from forgetless.estimates import estimate
 from forgetless.events import Event, RunEnded
 from forgetless.files import write_atomically
-from forgetless.methods.registry import make_method
-from forgetless.models import build_model
-from forgetless.randomness import seeded
+from forgetless.methods.registry import fresh_method
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
@@ -172,9 +170,10 @@ def learn_some(settings: Settings, data: Path | None) -> float:
     with prepared_process(how):
         stream = build_stream(settings, data)
         stream = replace(stream, tests=stream.validations)
-        with seeded(settings.seed, "model"):
-            model = build_model(settings.model, stream.input_shape, hidden=settings.hidden)
-        method, engine = make_method(settings, model), Engine(settings.recipe, settings.seed, how)
+        method, engine = (
+            fresh_method(settings, stream.input_shape),
+            Engine(settings.recipe, settings.seed, how),
+        )
         for index in range(SCANNED):
             engine.learn(method, stream.task(index), Progress(capture(method)), lambda _: None)
         answers = evaluate(method, stream, SCANNED - 1, how)

@@ -6,13 +6,10 @@ below --runs: what is finished there is not run again, and what was interrupted 
 so that a table can be had of whatever is done: `--table`.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from forgetless import record
 from forgetless.estimates import Estimate, estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
@@ -20,6 +17,7 @@ from forgetless.settings.settings import Settings
 from forgetless.sweep import run_many
 
 from . import results
+from .cells import finished, parser
 
 STREAM = "split-cifar100"
 SHARED = {"tasks": 5, "limit": 100, "epochs": 15.0, "class_order": "1993", "scenario": "class"}
@@ -39,20 +37,12 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main() -> None:
     """Run what is missing, then write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--runs", type=Path, default=Path("runs/lwm-table"))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--table", action="store_true", help="run nothing: the table of what is finished")
-    asked = parser.parse_args()
+    asked = parser(__doc__, "runs/lwm-table", 3).parse_args()
     cells = {(label, seed): settings(label, seed) for seed in range(asked.seeds) for label in ROWS}
     if not asked.table:
         run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
     runs = {
-        key: run for key, cell in cells.items() if (run := _finished(asked.runs / cell.folder)) is not None
+        key: run for key, cell in cells.items() if (run := finished(asked.runs / cell.folder)) is not None
     }
     results.write(
         "lwm-table",
@@ -70,13 +60,6 @@ def settings(label: str, seed: int) -> Settings:
     """One cell; one thread, however many run at once: the bits depend on it."""
     method, own = ROWS[label]
     return resolve(method, STREAM, SHARED | own | {"seed": seed}, jobs=2)
-
-
-def _finished(folder: Path) -> Run | None:
-    if not (folder / "result.json").is_file():
-        return None
-    run = record.load(folder)
-    return run if run.state == "finished" else None
 
 
 def _row(label: str, runs: dict[tuple[str, int], Run]) -> dict[str, Any]:

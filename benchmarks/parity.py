@@ -22,8 +22,7 @@ from benchmarks import results
 from benchmarks.workloads import plan
 from forgetless.data import build_stream
 from forgetless.engine import Account, Checkpoints, Engine, Progress, Saved, Step, capture, evaluate
-from forgetless.methods.registry import make_method
-from forgetless.models import build_model
+from forgetless.methods.registry import fresh_method
 from forgetless.randomness import seeded
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
@@ -98,9 +97,7 @@ class Learner:
     def __init__(self, settings: Settings, tasks: int, data: Path | None, folder: Path) -> None:
         self.tasks, self.plan = tasks, plan(settings.precision)
         self.stream = build_stream(settings, data)
-        with seeded(settings.seed, "model"):
-            model = build_model(settings.model, self.stream.input_shape, hidden=settings.hidden)
-        self.method = make_method(settings, model)
+        self.method = fresh_method(settings, self.stream.input_shape)
         self.engine = Engine(settings.recipe, settings.seed, self.plan)
         self.checkpoints = Checkpoints(folder / "checkpoint")
         found, _ = self.checkpoints.read()

@@ -119,7 +119,13 @@ TABLES: dict[str, Table] = {
                 given={"strength": 200.0, "fisher": "predicted", "online": True},
                 label="ewc, online",
             ),
-            Row("ewc", _EWC, preset="hsu", given={"strength": 1200.0}, label="ewc (true Fisher)"),
+            Row(
+                "ewc",
+                _EWC,
+                preset="hsu",
+                given={"strength": 1200.0, "fisher": "true"},
+                label="ewc (true Fisher)",
+            ),
         ),
         note="Their penalty has no half: their strengths, 600 and 100 online, are 1200 and 200 here. Their Fisher "
         "information is of the likeliest label, which is nearly zero where the network is sure; the true one is that "
@@ -161,7 +167,7 @@ TABLES: dict[str, Table] = {
             ),
         ),
         note="They soften the old network's scores by a temperature of 2, which iCaRL's paper does not. Without it new "
-        "classes are learned under the old ones' confident answers to them: four points. Their Adam goes on from task "
+        "classes are learned under the old ones' confident answers to them. Their Adam goes on from task "
         "to task.",
     ),
     "cifar100-lwf": Table(

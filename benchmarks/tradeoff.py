@@ -6,13 +6,10 @@ what was interrupted goes on. One seed after the other, so that a table can be h
 `forgetless report RUNS --figures DIR` draws the curves.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from forgetless import record
 from forgetless.estimates import estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
@@ -20,6 +17,7 @@ from forgetless.settings.settings import Settings
 from forgetless.sweep import run_many
 
 from . import results
+from .cells import finished, parser
 
 STREAM, SCENARIO, PRESET = "split-mnist", "task", "hsu"
 
@@ -35,21 +33,13 @@ POINTS = ("finetune", "frozen", "duplicate", "joint")
 
 def main() -> None:
     """Run what is missing, then write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--runs", type=Path, default=Path("runs/trade-off"))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--table", action="store_true", help="run nothing: the table of what is finished")
-    asked = parser.parse_args()
+    asked = parser(__doc__, "runs/trade-off", 3).parse_args()
     cells = {(label, seed): settings(label, seed) for seed in range(asked.seeds) for label in labels()}
     if not asked.table:
         run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
     found: dict[str, list[Run]] = {label: [] for label in labels()}
     for (label, _), cell in cells.items():
-        run = _finished(asked.runs / cell.folder)
+        run = finished(asked.runs / cell.folder)
         if run is not None:
             found[label].append(run)
     results.write(
@@ -74,13 +64,6 @@ def settings(label: str, seed: int) -> Settings:
     method, _, value = label.partition(" ")
     own: dict[str, Any] = {WEIGHTS[method][0]: float(value)} if value else {}
     return resolve(method, STREAM, {"scenario": SCENARIO, "seed": seed} | own, preset=PRESET, jobs=2)
-
-
-def _finished(folder: Path) -> Run | None:
-    if not (folder / "result.json").is_file():
-        return None
-    run = record.load(folder)
-    return run if run.state == "finished" else None
 
 
 def _row(label: str, runs: list[Run]) -> dict[str, Any]:

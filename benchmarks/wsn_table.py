@@ -5,12 +5,9 @@ is a run folder below --runs: what is finished there is not run again, and what 
 runs nothing and writes the table of what is finished.
 """
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from forgetless import record
 from forgetless.estimates import Estimate, estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
@@ -18,6 +15,7 @@ from forgetless.settings.settings import Settings
 from forgetless.sweep import run_many
 
 from . import results
+from .cells import finished, parser
 
 POINT, DENSITY = 0.5, 3.0  # the least tolerance of accuracy, and that of the union density, in points
 SOURCE = "Kang et al., ICML 2022, tables 1 and 2: mean and standard deviation of 5 runs"
@@ -47,40 +45,26 @@ CELLS = {
 
 def main() -> None:
     """Run what is missing, then write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("table", choices=CELLS)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--runs", type=Path, default=Path("runs/wsn-table"))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--table", dest="table_only", action="store_true", help="run nothing")
-    asked = parser.parse_args()
-    cell = CELLS[asked.table]
+    words = parser(__doc__, "runs/wsn-table")
+    words.add_argument("name", choices=CELLS)
+    asked = words.parse_args()
+    cell = CELLS[asked.name]
     cells = [settings(cell, seed) for seed in range(asked.seeds or cell.seeds)]
-    if not asked.table_only:
+    if not asked.table:
         run_many(cells, jobs=asked.jobs, data=asked.data, runs=asked.runs)
-    runs = [run for one in cells if (run := _finished(asked.runs / one.folder)) is not None]
+    runs = [run for one in cells if (run := finished(asked.runs / one.folder)) is not None]
     if not runs:
-        raise SystemExit(f"No run of {asked.table} is finished below {asked.runs}.")
+        raise SystemExit(f"No run of {asked.name} is finished below {asked.runs}.")
     note = (
         f"{SOURCE}. Accepted where the accuracy is within twice the combined standard deviation, or {POINT} points, "
         f"and the union density within {DENSITY:g} points. Backward transfer is measured: old tasks are tested again."
     )
-    results.write(f"wsn-{asked.table}", "benchmarks.wsn_table", {"rows": [_row(cell, runs)], "note": note})
+    results.write(f"wsn-{asked.name}", "benchmarks.wsn_table", {"rows": [_row(cell, runs)], "note": note})
 
 
 def settings(cell: Published, seed: int) -> Settings:
     """One run; one thread, however many run at once: the bits depend on it."""
     return resolve("wsn", cell.stream, {"capacity": cell.capacity, "seed": seed}, jobs=2)
-
-
-def _finished(folder: Path) -> Run | None:
-    if not (folder / "result.json").is_file():
-        return None
-    run = record.load(folder)
-    return run if run.state == "finished" else None
 
 
 def _row(cell: Published, runs: list[Run]) -> dict[str, Any]:

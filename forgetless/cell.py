@@ -31,10 +31,8 @@ from .errors import DataError, InterruptedRun
 from .events import Listener, Note, RunEnded, RunStarted, Stepped, TaskScored
 from .files import explained, write_atomically
 from .interrupts import Stop
-from .methods.registry import make_method
-from .models import build_model
+from .methods.registry import fresh_method
 from .predictions import Predictions, accuracy_from_predictions
-from .randomness import seeded
 from .settings.settings import Settings
 
 TELL_EVERY = 0.2  # seconds between two events about steps
@@ -66,9 +64,7 @@ class Cell:
             self.stream = build_stream(self.settings, data)
         for text in self.stream.notes:
             self.listen(Note(self.folder.name, text))
-        with seeded(self.settings.seed, "model"):
-            model = build_model(self.settings.model, self.stream.input_shape, hidden=self.settings.hidden)
-        self.method = make_method(self.settings, model).to(self.plan.device)
+        self.method = fresh_method(self.settings, self.stream.input_shape).to(self.plan.device)
         self.engine = Engine(self.settings.recipe, self.settings.seed, self.plan)
         self.saved = self._found()
         self.ready = True

@@ -25,9 +25,7 @@ from .engine import Plan, choose_plan, describe_machine, hash_of_tensors, prepar
 from .errors import ForgetlessError, SettingsError, StorageError
 from .files import explained, write_atomically
 from .methods import Method
-from .methods.registry import find_method, make_method
-from .models import build_model
-from .randomness import seeded
+from .methods.registry import find_method, fresh_method
 from .settings.files import read_settings
 from .settings.settings import Settings
 
@@ -147,9 +145,7 @@ def refuse_what_does_not_isolate(settings: Settings) -> None:
 
 def _rebuilt(settings: Settings, stream: Stream, plan: Plan, weights: Path) -> Method:
     """The method as the run left it."""
-    with seeded(settings.seed, "model"):
-        model = build_model(settings.model, stream.input_shape, hidden=settings.hidden)
-    method = make_method(settings, model)
+    method = fresh_method(settings, stream.input_shape)
     try:
         with explained(weights, "read"):
             restore(method, load(weights.read_bytes()))

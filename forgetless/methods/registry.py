@@ -5,7 +5,8 @@ import importlib.util
 from pathlib import Path
 
 from ..errors import SettingsError
-from ..models import Model
+from ..models import Model, build_model
+from ..randomness import seeded
 from ..settings.settings import Settings
 from .base import METHODS, Method
 
@@ -29,6 +30,13 @@ def make_method(settings: Settings, model: Model) -> Method:
     """The method that these settings ask for, with its hyper-parameters, around a model."""
     made = find_method(settings.method, settings.method_file)
     return made(model, **settings.hyper)
+
+
+def fresh_method(settings: Settings, input_shape: tuple[int, ...]) -> Method:
+    """The method that these settings ask for, around the network that they and their seed give."""
+    with seeded(settings.seed, "model"):
+        model = build_model(settings.model, input_shape, hidden=settings.hidden)
+    return make_method(settings, model)
 
 
 def _read(path: Path) -> None:

@@ -19,7 +19,7 @@ from .formats import duration, size
 from .groups import Section, sections_of
 from .notes import notes_for
 from .palette import colours_of, heat_rules
-from .pictures import of_methods
+from .pictures import of_methods, term_keys
 from .render import HEADINGS, LEGEND
 from .repeat import recipe_of
 from .table import MEASURES, Block, Cell, make_table
@@ -118,7 +118,7 @@ def _block(block: Block, colours: figures.Colours) -> dict[str, Any]:
         "keys": [(line.label, figures.swatch(colours[line.label])) for line in lines],
         "heats": [(heat, figures.heat_map(heat)) for heat in heats],
         "looks": _looks(section, colours),
-        "losses": [(loss, figures.loss_lines(loss), _terms(loss)) for loss in losses],
+        "losses": [(loss, figures.loss_lines(loss), term_keys(loss)) for loss in losses],
         "pictures": of_methods(section),
         "costs": _costs(section),
         "measures": _measures(section),
@@ -165,13 +165,6 @@ def _row(row: Any, colours: figures.Colours) -> dict[str, Any]:
         "status": group.status,
         "whole": len(group.finished) == len(group.runs),
     }
-
-
-def _terms(losses: series.Losses) -> list[tuple[str, Markup]]:
-    return [
-        (term.label, figures.swatch(figures.term_colour(k), plain=True))
-        for k, term in enumerate(losses.terms)
-    ]
 
 
 def _measures(section: Section) -> list[tuple[Metric, list[tuple[str, str]]]]:

@@ -26,10 +26,7 @@ def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
                 )
             )
         if losses := series.losses_of(group):
-            keys = [
-                (term.label, figures.swatch(figures.term_colour(k), plain=True))
-                for k, term in enumerate(losses.terms)
-            ]
+            keys = term_keys(losses)
             about = f"Loss of {losses.label}"
             made.append(Picture(f"loss {losses.label}", about, "", figures.loss_lines(losses), keys))
     return [
@@ -52,6 +49,14 @@ def _compared(section: Section, colours: figures.Colours) -> Iterator[Picture]:
     if bars:
         drawn = figures.forgetting_bars(bars, colours)
         yield Picture("forgetting", "Forgetting of each task, in points", "", drawn, _keys(bars, colours))
+
+
+def term_keys(losses: series.Losses) -> list[Key]:
+    """The legend of a loss's terms."""
+    return [
+        (term.label, figures.swatch(figures.term_colour(k), plain=True))
+        for k, term in enumerate(losses.terms)
+    ]
 
 
 def _keys(lines: Sequence[series.Series], colours: figures.Colours) -> list[Key]:
