@@ -90,7 +90,7 @@ def _fill(count: int) -> None:
 
 def reseeding() -> None:
     """A library that seeds everybody's generators whenever it is called: between tasks and tests."""
-    for name in ("build_stream", "make_method", "evaluate", "Engine"):
+    for name in ("build_stream", "fresh_method", "evaluate", "Engine"):
         setattr(cell, name, _after_reseeding(getattr(cell, name)))
     cell.Cell._learn_and_score = _after_reseeding(cell.Cell._learn_and_score)  # type: ignore[method-assign]
 

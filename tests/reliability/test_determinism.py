@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hindrances import reseeding
 from places import folder_of
 
@@ -38,10 +39,11 @@ def test_the_order_of_cells_changes_nothing(
             assert fingerprint(work.runs / cell.folder) == reference(cell)
 
 
+@pytest.mark.parametrize("name", ["three_fits", "wsn"])  # wsn draws scores when it is made
 def test_a_library_that_seeds_every_generator_changes_nothing(
-    job: Callable[..., Job], finish: Finish, reference: Reference
+    name: str, job: Callable[..., Job], finish: Finish, reference: Reference
 ) -> None:
-    settings = shaky_settings("three_fits")
+    settings = shaky_settings(name)
     work = job(settings, prepare=reseeding)
     assert finish(work).code == 0
     assert fingerprint(folder_of(work)) == reference(settings)
