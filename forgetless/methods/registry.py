@@ -36,9 +36,7 @@ def fresh_method(settings: Settings, input_shape: tuple[int, ...]) -> Method:
     """The method that these settings ask for, around the network that they and their seed give."""
     with seeded(settings.seed, "model"):
         model = build_model(settings.model, input_shape, hidden=settings.hidden)
-        return make_method(
-            settings, model
-        )  # inside: a method may draw what it begins with, as wsn does its scores
+        return make_method(settings, model)  # a method draws too: wsn its scores
 
 
 def _read(path: Path) -> None:
