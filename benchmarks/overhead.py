@@ -65,7 +65,7 @@ class Bare:
         plan("fp32")
         self.data, self.network = workload.stream().task(0).train, workload.network()
         self.recipe = workload.recipe
-        self.optimizer = make_optimizer(self.recipe, list(self.network.parameters()))
+        self.optimizer = make_optimizer(self.recipe, list(self.network.parameters()), {})
         self.network.train()
 
     def steps(self, number: int) -> Reading:

@@ -108,7 +108,9 @@ def register_all() -> None:
 
 
 METHODS = (*method_names(), "three_fits")
-HYPER: dict[str, dict[str, Any]] = {"lwf": {"warmup": 2.0}}
+HYPER: dict[str, dict[str, Any]] = {
+    "finetune": {"warmup": 1.0, "shared_lr": 0.5}, "lwf": {"warmup": 2.0}, "lfl": {"warmup": 1.0},
+}  # fmt: skip
 
 
 def _scenarios(name: str) -> tuple[str, ...]:

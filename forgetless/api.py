@@ -56,8 +56,18 @@ def stream(name: str, *, data: str | Path | None = None, **settings: Any) -> Any
     return build_stream(resolve("finetune", name, settings), _path(data))
 
 
-def build_model(name: str, stream: Any, *, seed: int = 0, hidden: tuple[int, ...] | None = None) -> Any:
+def build_model(
+    name: str,
+    stream: Any,
+    *,
+    seed: int = 0,
+    hidden: tuple[int, ...] | None = None,
+    head_layers: int = 1,
+    widen: int = 0,
+) -> Any:
     """A network for a stream's images, with no head rows yet, as a run with this seed begins with.
+
+    `hidden`, `head_layers` and `widen` are settings of the same names.
 
     Raises:
         SettingsError: there is no such network, or it cannot take such images.
@@ -66,7 +76,7 @@ def build_model(name: str, stream: Any, *, seed: int = 0, hidden: tuple[int, ...
     from .randomness import seeded
 
     with seeded(seed, "model"):
-        return build(name, stream.input_shape, hidden=hidden)
+        return build(name, stream.input_shape, hidden=hidden, head_layers=head_layers, widen=widen)
 
 
 def methods() -> dict[str, Any]:

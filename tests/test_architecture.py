@@ -23,16 +23,17 @@ FACTS = {
     "predictions",
     "attention",
     "estimates",
+    "networks",
 }
 LOW = FACTS | {"record", "settings"}
 PARTS = LOW | {"randomness", "data", "ops", "models"}
 RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
-    "estimates": set(), "files": {"errors"}, "arrays": FACTS, "attention": FACTS, "predictions": FACTS,
-    "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
+    "estimates": set(), "networks": set(), "files": {"errors"}, "arrays": FACTS, "attention": FACTS,
+    "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
     "data": LOW | {"randomness"}, "mask_code": {"errors"}, "capacity": {"mask_code"},
-    "models": {"errors", "ops", "mask_code", "capacity"},
+    "models": {"errors", "ops", "mask_code", "capacity", "networks"},
     "memory": {"errors", "ops", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},
@@ -50,7 +51,8 @@ WITHOUT_TORCH = FACTS | {
     "__init__",
     "__main__",
 }
-SHARED_BY_METHODS = {"__init__", "base", "registry"}  # files of `methods` that are no method
+BLOCKS = {"base", "warmup"}  # files of `methods` that methods are built with
+SHARED_BY_METHODS = BLOCKS | {"__init__", "registry"}  # those that are no method
 PROXIES = {
     ("__init__", "__call__")
 }  # `forgetless.run(...)`, where `run` is a module too: hands on what it is given
@@ -101,7 +103,7 @@ def methods_stand_alone(tree, path):
         return
     for name in imports(tree, path):
         top, *rest = name.split(".")
-        if top == "forgetless" and rest[0] == "methods" and rest[1:2] != ["base"]:
+        if top == "forgetless" and rest[0] == "methods" and rest[1] not in BLOCKS:
             yield f"a method imports another: {name}"
         if top == "forgetless" and rest[0] not in {
             "methods",

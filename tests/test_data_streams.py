@@ -364,6 +364,23 @@ def test_limit_and_validation_reach_the_stream(settings):
     assert build_stream(settings()).validations == ()
 
 
+def test_later_tasks_can_have_less_to_learn_from(settings):
+    plain, few = build_stream(settings(limit=20)), build_stream(settings(limit=20, later_limit=3))
+    assert [len(train()) for train in few.trains] == [40, 6, 6, 6, 6]
+    assert [len(part) for part in few.tests] == [len(part) for part in plain.tests]
+    for whole, part in zip(plain.trains[1:], few.trains[1:], strict=True):
+        for label in part().y.unique():
+            mine, first = part().x[part().y == label], whole().x[whole().y == label][:3]
+            assert torch.equal(mine, first), "the first of each class, as with the limit for all"
+    assert few.fingerprint != plain.fingerprint
+    assert build_stream(settings(limit=20, later_limit=20)).fingerprint == plain.fingerprint
+    held = build_stream(settings(limit=20, later_limit=3, validation=0.25))
+    assert [len(train()) for train in held.trains] == [30, 6, 6, 6, 6]
+    assert [len(part) for part in held.validations] == [10] * 5, "what is held out is not what is left out"
+    with pytest.raises(SettingsError, match="later_limit is the most"):
+        build_stream(settings(later_limit=0))
+
+
 def test_padding_is_a_border_of_zero_bytes(settings):
     plain, padded = build_stream(settings()), build_stream(settings(padding=3))
     assert padded.input_shape == (1, 14, 14)

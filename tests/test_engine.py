@@ -64,7 +64,15 @@ def learn_plainly(method, task, recipe, seed, *, fused):
 
 def solve_plainly(method, task, fit, recipe, seed, *, fused):
     mine = replace(recipe, lr=fit.lr or recipe.lr)
-    optimizer = OPTIMIZERS[recipe.optimizer](reference_select(method, fit.only), mine, fused)
+    weights = reference_select(method, fit.only)
+    shares = [
+        next(
+            (share for part, share in fit.rates.items() if any(weight is one for one in part.parameters())),
+            1.0,
+        )
+        for weight in weights
+    ]
+    optimizer = OPTIMIZERS[recipe.optimizer]([{"params": [weight]} for weight in weights], mine, fused)
     epochs = int(recipe.epochs if fit.epochs is None else fit.epochs)
     total, done = epochs * math.ceil(len(fit.data) / recipe.batch), 0
     for epoch in range(epochs):
@@ -73,7 +81,8 @@ def solve_plainly(method, task, fit, recipe, seed, *, fused):
         augment = generator(seed, "augment", *about)
         torch.manual_seed(derive(seed, "dropout", *about))
         for rows in order.split(recipe.batch):
-            optimizer.param_groups[0]["lr"] = rate(mine, fit, done, total)
+            for group, share in zip(optimizer.param_groups, shares, strict=True):
+                group["lr"] = share * rate(mine, fit, done, total)
             x = fit.data.inputs(rows, augment)
             reference_step(
                 method, fit, task, Batch(x, fit.data.y[rows], rows, torch.tensor(done / total)), optimizer
@@ -83,6 +92,7 @@ def solve_plainly(method, task, fit, recipe, seed, *, fused):
 
 METHODS_TO_COMPARE = [
     ("finetune", {}),
+    ("finetune", {"warmup": 1.0, "shared_lr": 0.25}),
     ("lwf", {"warmup": 1.0, "warmup_lr": 0.01}),
     ("l2_anchor", {}),
     ("joint", {}),

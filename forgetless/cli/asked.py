@@ -38,11 +38,11 @@ _PARTS = {
         ("epochs", "steps", "batch", "lr", "optimizer", "momentum", "weight_decay", "schedule", "patience",
          "lr_factor", "lr_floor", "keep", "precision", "threads"),
     ),
-    "network": ("Which network. Left out: the stream's own.", ("model", "hidden")),
+    "network": ("Which network. Left out: the stream's own.", ("model", "hidden", "head_layers", "widen")),
     "data": (
         "What is learned, in which order, and how it is looked at.",
-        ("scenario", "seed", "tasks", "class_order", "validation", "limit", "augment", "padding", "mean", "std",
-         "size"),
+        ("scenario", "seed", "tasks", "class_order", "validation", "limit", "later_limit", "augment", "padding",
+         "mean", "std", "size"),
     ),
 }  # fmt: skip
 
@@ -206,7 +206,14 @@ def command_groups(facts: Sequence[MethodFacts]) -> list[Group]:
 
 def _shown(stream: str | None, facts: Sequence[MethodFacts]) -> dict[str, str]:
     """Defaults as help shows them: the method's, and the stream's where one is named."""
-    shown = {"seed": "0", "precision": "auto", "threads": "auto", "validation": "0"}
+    shown = {
+        "seed": "0",
+        "precision": "auto",
+        "threads": "auto",
+        "validation": "0",
+        "head_layers": "1",
+        "widen": "0",
+    }
     shown |= {field.name: _text(field.default) for fact in facts for field in fact.fields}
     values = stream_values(parse_stream(stream)) if stream else {}
     return shown | {name: _text(value) for name, value in values.items() if value is not None}

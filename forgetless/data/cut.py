@@ -30,6 +30,7 @@ class Held:
     """Which training images are learned from and which are held out, as rows of the source."""
 
     train: Tensor
+    later: Tensor  # of `train`, what tasks after the first learn from
     validation: Tensor
 
 
@@ -100,8 +101,10 @@ def changed_cuts(classes: int, changes: Sequence[Change | None], scenario: Scena
     ]
 
 
-def hold_out(source: Source, limit: int | None, share: float, rule: HeldOut = "spread") -> Held:
-    """The first `limit` images of each class; of these a share that is held out.
+def hold_out(
+    source: Source, limit: int | None, share: float, rule: HeldOut = "spread", later_limit: int | None = None
+) -> Held:
+    """The first `limit` images of each class; of these a share that is held out, and what is left for each task.
 
     The rule `spread` takes the same share of each class, evenly spread over its images; `first` takes the first of all
     images as they are stored. Which images these are does not depend on the run's seed: all seeds are validated on the
@@ -111,10 +114,11 @@ def hold_out(source: Source, limit: int | None, share: float, rule: HeldOut = "s
         DataError: a class has too few images to give any away.
         SettingsError: a limit or a share that is none.
     """
-    if limit is not None and limit < 1:
-        raise SettingsError(
-            f"limit is the most training images per class and must be at least 1, not {limit}."
-        )
+    for name, most in (("limit", limit), ("later_limit", later_limit)):
+        if most is not None and most < 1:
+            raise SettingsError(
+                f"{name} is the most training images per class and must be at least 1, not {most}."
+            )
     if not 0 <= share < 1:
         raise SettingsError(f"validation is a share from 0 to below 1, not {share:g}.")
     classes = [_rows_of(source, label, limit) for label in range(len(source.class_names))]
@@ -131,7 +135,8 @@ def hold_out(source: Source, limit: int | None, share: float, rule: HeldOut = "s
                 f"Holding out {share:g} of the class '{name}' for validation is not possible: it has {len(mine)} "
                 f"training image{'s' * (len(mine) != 1)}, and both parts need one. Give another share or more images."
             )
-    return Held(rows[~held[rows]], rows[held[rows]])
+    later = torch.cat([mine[~held[mine]][:later_limit] for mine in classes]).sort().values
+    return Held(rows[~held[rows]], later, rows[held[rows]])
 
 
 def _rows_of(source: Source, label: int, limit: int | None) -> Tensor:
@@ -166,10 +171,10 @@ def compile_stream(
 ) -> Stream:
     """A stream whose training data are made when asked for; tests and validation data are made now."""
     # What makes a task's training data goes with the task to the method, so it must not hold the tests.
-    x, y, rows = source.train_x, source.train_y, held.train
+    x, y, first, others = source.train_x, source.train_y, held.train, held.later
 
-    def later(cut: Cut) -> Callable[[], Split]:
-        return lambda: take(x, y, rows, cut, pixels)
+    def making(index: int) -> Callable[[], Split]:
+        return lambda: take(x, y, others if index else first, cuts[index], pixels)
 
     everything = torch.arange(len(source.test_y))
     held_out = cuts if len(held.validation) else ()
@@ -178,6 +183,8 @@ def compile_stream(
         hash_tensors(held.train), hash_tensors(held.validation),
         [(cut.classes, cut.labels, cut.change.fact if cut.change else "") for cut in cuts],
     ]  # fmt: skip
+    if len(held.later) < len(held.train):
+        facts.append(hash_tensors(held.later))
     return Stream(
         name=name,
         version=version,
@@ -185,7 +192,7 @@ def compile_stream(
         fingerprint=sha256(json.dumps(facts).encode()),
         class_names=_names(source.class_names, cuts),
         layouts=compile_layouts(scenario, [cut.labels for cut in cuts]),
-        trains=tuple(later(cut) for cut in cuts),
+        trains=tuple(making(index) for index in range(len(cuts))),
         tests=tuple(take(source.test_x, source.test_y, everything, cut, pixels) for cut in cuts),
         validations=tuple(
             take(source.train_x, source.train_y, held.validation, cut, pixels) for cut in held_out

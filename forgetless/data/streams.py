@@ -52,7 +52,7 @@ def build_stream(settings: Settings, root: Path | None = None) -> Stream:
     crop, flip = (entry.crop, entry.flip) if settings.augment else (0, False)
     mean, std = settings.mean or entry.mean or None, settings.std or entry.std or None
     pixels = choose_pixels(source, mean, std, crop=crop, flip=flip)
-    held = hold_out(source, settings.limit, settings.validation, entry.held_out)
+    held = hold_out(source, settings.limit, settings.validation, entry.held_out, settings.later_limit)
     source = source.pad(settings.padding)
     cuts = _cuts(entry, settings, source)[: settings.tasks]
     stream = compile_stream(entry.name, entry.version, source, cuts, settings.scenario, pixels, held)
@@ -64,13 +64,13 @@ def stream_from_folder(
 ) -> Stream:
     """A folder with one sub-folder per class as a stream; `/5` after its path shares the classes out over five tasks.
 
-    Options are fields of `Settings`: class_order, limit, validation, mean, std, padding, augment, size.
+    Options are fields of `Settings`: class_order, limit, later_limit, validation, mean, std, padding, augment, size.
 
     Raises:
         DataError: no such folder, or something in it that would spoil a training.
         SettingsError: an unknown option, or settings that cannot work together.
     """
-    known = ("class_order", "limit", "validation", "mean", "std", "padding", "augment", "size")
+    known = ("class_order", "limit", "later_limit", "validation", "mean", "std", "padding", "augment", "size")
     if strange := [name for name in options if name not in known]:
         raise SettingsError(f"stream_from_folder has no option '{strange[0]}'. It has: {', '.join(known)}.")
     name = str(path) if is_folder(str(path)) else f"./{path}"

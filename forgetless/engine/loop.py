@@ -14,7 +14,7 @@ from ..methods import Fit, Method
 from ..randomness import seeded
 from ..settings.recipe import Recipe
 from .draws import Draws
-from .optimizers import make_optimizer, rate, recipe_for, steps_per_epoch, total_steps
+from .optimizers import make_optimizer, rate, recipe_for, set_rate, steps_per_epoch, total_steps
 from .plan import Plan
 from .plateau import Plateau
 from .selection import select
@@ -130,7 +130,7 @@ class _Problem:
         self.recipe = recipe_for(engine.recipe, fit)
         self.steps = total_steps(self.recipe, len(fit.data))
         self.per_epoch = steps_per_epoch(self.recipe, len(fit.data))
-        self.optimizer = make_optimizer(self.recipe, select(method, fit))
+        self.optimizer = make_optimizer(self.recipe, select(method, fit), fit.rates)
         self.objective = fit.loss or method.loss
         self.after_backward = fit.after_backward or method.after_backward
         self.after_step = fit.after_step or method.after_step
@@ -142,7 +142,7 @@ class _Problem:
         """One optimiser step, and what a watcher is told of it."""
         optimizer, batch = self.optimizer, self.draws.batch(step, self.steps)
         lr = rate(self.recipe, self.fit, step, self.steps) * self.plateau.factor
-        optimizer.param_groups[0]["lr"] = lr
+        set_rate(optimizer, lr)
         with self.plan.computing():
             terms, aux = _split(self.method(self.objective, batch, self.task))
             total = self.losses.add(terms, step)

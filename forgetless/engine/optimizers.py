@@ -1,9 +1,10 @@
 """Optimisers and their rates, from a recipe."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import unwrap
+from typing import Any
 
 import torch
 from torch import nn
@@ -58,8 +59,27 @@ class _AdamW(_Light, torch.optim.AdamW):
     step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
 
 
-def make_optimizer(recipe: Recipe, weights: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """An optimiser for these weights, in one fused kernel: on a CPU two to four times quicker than the default."""
+def make_optimizer(
+    recipe: Recipe, weights: Sequence[nn.Parameter], rates: Mapping[nn.Module, float]
+) -> torch.optim.Optimizer:
+    """An optimiser for these weights, in one fused kernel: on a CPU two to four times quicker than the default.
+
+    Weights of a part that has a rate of its own are in a group with that `factor`; all others are in one with 1.
+    """
+    factors = {id(weight): factor for part, factor in rates.items() for weight in part.parameters()}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for weight in weights:
+        groups.setdefault(factors.get(id(weight), 1.0), []).append(weight)
+    return _make(recipe, [{"params": mine, "factor": factor} for factor, mine in groups.items()])
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """The learning rate of the next step, each group's its share."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["factor"]
+
+
+def _make(recipe: Recipe, weights: list[dict[str, Any]]) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         return _SGD(
             weights, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True

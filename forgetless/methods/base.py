@@ -5,8 +5,8 @@ and how it answers (`logits`). Batches, devices, precision, optimisers, schedule
 engine's.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from torch import Tensor, nn
@@ -35,6 +35,9 @@ class Fit:
     name: str = "main"  # a word for logs and randomness; the Fit on the task's own data is `main`
     epochs: float | None = None
     lr: float | None = None
+    rates: Mapping[nn.Module, float] = field(
+        default_factory=dict
+    )  # what the rate is multiplied by in these parts
     optimizer: Optimizer | None = None
     momentum: float | None = None
     weight_decay: float | None = None

@@ -34,8 +34,8 @@ class Frozen(Method):
             yield Fit(task.train, only=fresh)
 
     def influences(self, task: Task) -> dict[str, Tensor]:
-        """The backbone, and the head rows that score the task's labels."""
-        parts = enumerate(self.model.facing(task.classes))
+        """The head rows that score the task's labels, and what they read."""
+        parts = enumerate(self.model.read_by(task.classes))
         return {
             f"{number}.{name}": value for number, part in parts for name, value in part.state_dict().items()
         }

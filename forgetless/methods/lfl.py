@@ -8,6 +8,7 @@ preserves what the old network answers, this preserves what it sees: every featu
 or not.
 
     start with   θ_s shared weights, θ_o old heads, both kept; θ_n a new random head
+    warm-up      freeze θ_s and θ_o, train θ_n on L_new
     learn        freeze θ_o, train θ_s, θ_n on  L_new(Y_n, Ŷ_n) + λ_i/2 |φ(x; θ_s) - φ(x; old θ_s)|²
 
 φ are the last shared features. Frozen are all head rows that there were before the task: in the class scenario
@@ -25,6 +26,7 @@ from ..kinds import NonNegative
 from ..models import Snapshot, folded
 from ..ops import among, cross_entropy, squared_distance
 from .base import Fit, Method, Terms, method
+from .warmup import warm_up
 
 
 @method("lfl")
@@ -35,26 +37,36 @@ class LFL(Method):
     # labels in L_new; new: this task's, as Li & Hoiem's new head; seen: all that they compete with at test time
     scope: Literal["new", "seen"] = "new"
     train_boundary: bool = False  # True: train old head rows that compete with the new labels too
+    warmup: NonNegative = 0.0  # epochs of θ_n alone, before all else that is trained (Li & Hoiem, table 2b)
+    warmup_lr: NonNegative = 0.0  # learning rate of the warm-up; 0: the same as after it
 
     def setup(self) -> None:
         """Nothing outlives a task: the old network is the one that the task begins with."""
         self.old: Snapshot | None = None
 
     def learn(self, task: Task) -> Iterator[Fit]:
-        """Keep the old backbone, grow, train it and the new head rows."""
+        """Keep the old backbone, grow, warm the new rows up, train both."""
         self.old = Snapshot(folded(self.model.backbone)) if task.old_groups and self.weight else None
         self.rivals = task.rivals if self.scope == "seen" else among(task.rivals, task.classes)
         fresh = self.model.grow(task.classes)
+        yield from warm_up(task, fresh, self.loss_new, self.warmup, self.warmup_lr)
         free: list[nn.Module] = self.model.facing(task.competing)
         if task.old_groups and not self.train_boundary:
             free = [self.model.backbone] if fresh is None else [self.model.backbone, fresh]
         yield Fit(task.train, only=free)
+
+    def loss_new(self, batch: Batch, task: Task) -> Terms:
+        """L_new alone."""
+        return {"new": cross_entropy(self.model(batch.x), batch.y, self.rivals)}
 
     def loss(self, batch: Batch, task: Task) -> Terms:
         """L_new, and λ_i/2 times the features' squared distance, the mean over the batch."""
         features = self.model.features(batch.x)
         terms = {"new": cross_entropy(self.model.head(features), batch.y, self.rivals)}
         if self.old is not None:
-            apart = squared_distance([features], [self.old(batch.x)])
+            old = self.old(batch.x)
+            apart = squared_distance(
+                [features[:, : old.shape[1]]], [old]
+            )  # a network may have gained features
             terms["features"] = self.weight / 2 * apart / len(batch.x)
         return terms

@@ -34,6 +34,7 @@ from ..ops import (
     side_by_side,
 )
 from .base import Fit, Method, Terms, method
+from .warmup import warm_up
 
 DISTANCES = {"l1": distill_l1, "l2": distill_l2, "bce": distill_sigmoid}
 
@@ -75,9 +76,7 @@ class LwF(Method):
         self.recorded = self.record(self.old, task) if self.old and self.teacher == "recorded" else None
         self.rivals = task.rivals if self.scope == "seen" else among(task.rivals, task.classes)
         fresh = self.model.grow(task.classes)
-        if task.index and self.warmup and fresh is not None:
-            rate = self.warmup_lr or None
-            yield Fit(task.train, self.loss_new, only=fresh, name="warmup", epochs=self.warmup, lr=rate)
+        yield from warm_up(task, fresh, self.loss_new, self.warmup, self.warmup_lr)
         yield Fit(task.train, only=None if self.train_old_heads else self.model.facing(task.competing))
 
     def loss_new(self, batch: Batch, task: Task) -> Terms:

@@ -35,7 +35,10 @@ def make_method(settings: Settings, model: Model) -> Method:
 def fresh_method(settings: Settings, input_shape: tuple[int, ...]) -> Method:
     """The method that these settings ask for, around the network that they and their seed give."""
     with seeded(settings.seed, "model"):
-        model = build_model(settings.model, input_shape, hidden=settings.hidden)
+        model = build_model(
+            settings.model, input_shape,
+            hidden=settings.hidden, head_layers=settings.head_layers, widen=settings.widen,
+        )  # fmt: skip
         return make_method(settings, model)  # a method draws too: wsn its scores
 
 

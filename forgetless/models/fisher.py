@@ -120,6 +120,8 @@ class _Layers:
         once = {
             name: found[0] for name, found in self.seen.items() if len(found) == 1 and found[0][1].dim() == 2
         }
+        if not once:
+            return {}
         zeros = [zero for _, zero in once.values()]
         returned = [torch.zeros_like(zero) for zero in zeros]
         for direction in along.unbind(1):

@@ -15,6 +15,8 @@ class LeNet(ConvBackbone):
     than that and would otherwise be used up. Initial weights are torch's defaults.
     """
 
+    linear = ("third", "fourth")
+
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         border = 0 if min(height, width) >= 28 else 2

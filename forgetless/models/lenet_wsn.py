@@ -20,6 +20,8 @@ class WideLeNet(ConvBackbone):
     torch's defaults.
     """
 
+    linear = ("third", "fourth")
+
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, 20, 5, padding=2)

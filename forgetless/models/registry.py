@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import SettingsError
+from ..networks import network_problem
 from .model import Model
 
 Shape = tuple[int, ...]
@@ -17,11 +18,22 @@ Shape = tuple[int, ...]
 class Backbone(nn.Module, ABC):
     """A network from images to features. (B, K, H, W) -> (B, width)"""
 
-    width: int
+    width: int  # of its features; of one that can be widened, those that it begins with
+    linear: Sequence[str] = ()  # its last layers, where these are linear with nothing but a ReLU after each
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(B, K, H, W) -> (B, width)"""
+
+    def give_up(self, layers: int) -> tuple[int, ...]:
+        """Let go of its last linear layers; the widths that they had, lowest first."""
+        names = self.linear[len(self.linear) - layers :]
+        given = [cast(nn.Linear, self.get_submodule(name)) for name in names]
+        for name in names:
+            parent, _, last = name.rpartition(".")
+            setattr(self.get_submodule(parent), last, nn.Identity())
+        self.width = given[0].in_features
+        return tuple(layer.out_features for layer in given)
 
 
 class ConvBackbone(Backbone):
@@ -59,16 +71,39 @@ def backbone(name: str) -> Callable[[AnyBuilder], AnyBuilder]:
     return wrap
 
 
-def build_model(name: str, input_shape: Shape, *, hidden: Sequence[int] | None = None) -> Model:
-    """A new model with no head rows yet, its weights drawn from torch's global generator."""
+def build_model(
+    name: str,
+    input_shape: Shape,
+    *,
+    hidden: Sequence[int] | None = None,
+    head_layers: int = 1,
+    widen: int = 0,
+) -> Model:
+    """A new model with no head rows yet, its weights drawn from torch's global generator.
+
+    Args:
+        name: a registered backbone.
+        input_shape: (K, H, W).
+        hidden: widths of an mlp's hidden layers.
+        head_layers: linear layers of each block of the head, which the backbone gives up but for the last of them.
+        widen: nodes that an mlp's last three hidden layers gain with each block of the head after the first.
+
+    Raises:
+        SettingsError: there is no such network, or it cannot be had like this.
+    """
     if name not in BACKBONES:
         close = get_close_matches(name, BACKBONES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise SettingsError(
             f"There is no model named {name!r}.{hint} There are: {', '.join(sorted(BACKBONES))}."
         )
+    if problem := network_problem(name, hidden, head_layers, widen):
+        raise SettingsError(problem)
     body = BACKBONES[name](tuple(input_shape), hidden)
-    return Model(body, body.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    own = body.give_up(head_layers - 1) if head_layers > 1 else ()
+    if widen:
+        cast(Any, body).make_wide()
+    return Model(body, body.width, own, widen).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def image_shape(name: str, shape: Shape, hidden: Sequence[int] | None, *, least: int) -> Shape:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SettingsError
+from ..networks import network_problem
 from .catalog import MODELS, StreamEntry
 from .fields import MethodFacts, method_facts, method_names
 from .names import classes_of, closest
@@ -20,6 +21,7 @@ def check_together(
         _share_problem(values["scenario"], entry, stream),
         _order_problem(values.get("class_order", "natural"), entry, stream),
         _model_problem(values["model"], asked),
+        _growth_problem(values),
         _channels_problem(asked, entry),
         _validation_problem(values),
         f"tasks: {stream} has {entry.tasks} tasks; {values['tasks']} cannot be learned."
@@ -91,6 +93,15 @@ def _model_problem(model: str, asked: Mapping[str, Any]) -> str:
     if asked.get("hidden") and model != "mlp":
         return f"hidden: only an mlp has hidden layers to set; the model is {model}. Add --model mlp, or leave it out."
     return ""
+
+
+def _growth_problem(values: Mapping[str, Any]) -> str:
+    """What comes with each growth of the head, where the head never grows or the network has no room for it."""
+    head_layers, widen = values.get("head_layers", 1), values.get("widen", 0)
+    for key, asked in (("head_layers", head_layers > 1), ("widen", widen)):
+        if asked and values["scenario"] == "domain":
+            return f"{key}: in the domain scenario all tasks share one head, which never grows; leave it out."
+    return network_problem(values["model"], values.get("hidden"), head_layers, widen)
 
 
 def _validation_problem(values: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ Momentum = Annotated[float, Ge(0), Lt(1)]
 Factor = Annotated[float, Gt(0), Lt(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
 Border = Annotated[int, Ge(0), Le(64)]
+Count = Annotated[int, Ge(0), Le(1_000_000)]
 Side = Annotated[int, Ge(8), Le(1024)]
 Threads = Annotated[int, Gt(0), Le(1024)]
 
@@ -57,6 +58,12 @@ class Shared:
     )
     model: Annotated[str | None, "the network; `forgetless list models`"] = None
     hidden: Annotated[tuple[PositiveInt, ...] | None, "widths of an mlp's hidden layers"] = None
+    head_layers: Annotated[
+        PositiveInt | None, "last linear layers that each task has of its own; 1: the head alone"
+    ] = None
+    widen: Annotated[
+        Count | None, "nodes that an mlp's last three hidden layers gain with each later task"
+    ] = None
     epochs: Annotated[Positive | None, "passes over the data of each task"] = None
     steps: Annotated[PositiveInt | None, "mini-batches for each task, in place of epochs"] = None
     batch: Annotated[PositiveInt | None, "examples in a mini-batch"] = None
@@ -76,6 +83,7 @@ class Shared:
     limit: Annotated[PositiveInt | None, "at most so many training images per class, for trying things"] = (
         None
     )
+    later_limit: Annotated[PositiveInt | None, "the same for every task after the first"] = None
     augment: Annotated[bool | None, "random crop and flip, where the stream's recipe has them"] = None
     padding: Annotated[Border | None, "rows and columns of zeros added on each side of the images"] = None
     mean: Annotated[tuple[float, ...] | None, "subtracted from the pixels in [0, 1], one per channel"] = None

@@ -23,10 +23,13 @@ class Settings:
     recipe: Recipe = field(default_factory=Recipe)
     model: str = "mlp"
     hidden: tuple[int, ...] | None = None  # widths of an mlp's hidden layers
+    head_layers: int = 1  # linear layers that each growth of the head has of its own
+    widen: int = 0  # nodes that an mlp's last three hidden layers gain with each task after the first
     tasks: int | None = None  # only the first so many tasks of the stream
     class_order: str = "natural"  # natural, seeded, 1993, icarl, or the labels separated by commas
     validation: float = 0.0  # share of the training data held out, per class
     limit: int | None = None  # at most this many training images per class
+    later_limit: int | None = None  # and in tasks after the first
     mean: tuple[float, ...] | None = None  # None: the data set's own
     std: tuple[float, ...] | None = None
     padding: int = 0  # rows and columns of zeros added on each side of the stored images

@@ -23,7 +23,12 @@ from forgetless.run import unfinished
 from forgetless.settings.files import read_settings
 from forgetless.settings.settings import Settings
 
-LAST = {"lwf": "fit1", "three_fits": "fit2"}  # the last Fit of a task, where there are several
+LAST = {
+    "finetune": "fit1",
+    "lfl": "fit1",
+    "lwf": "fit1",
+    "three_fits": "fit2",
+}  # the last Fit of a task, where there are several
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -48,6 +53,23 @@ def test_killed_inside_a_fit_and_inside_a_write_a_run_ends_as_if_it_had_not_been
     assert fingerprint(folder) == reference(settings)
     assert json.loads((folder / "result.json").read_text())["resumed"] >= 1
     assert not (folder / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("form", [{"head_layers": 2}, {"widen": 6}])
+def test_a_network_that_gains_layers_or_nodes_ends_as_if_it_had_not_been_killed(
+    form: dict[str, int],
+    job: Callable[..., Job],
+    start: Callable[[Job], Child],
+    reference: Callable[[Settings], dict[str, Any]],
+) -> None:
+    settings = shaky_settings("lwf", model="mlp", hidden=(24, 16), **form)
+    work = job(settings, checkpoint_every=0.0)
+    child = start(replace(work, stall=Stall("fit1", 12)))  # in the third task: the network has grown twice
+    assert child.until_stalled(), child.join()
+    child.kill()
+    assert child.status.task == 2
+    assert start(work).join().code == 0
+    assert fingerprint(work.runs / settings.folder) == reference(settings)
 
 
 def test_no_place_in_a_checkpoint_write_is_unsafe(
