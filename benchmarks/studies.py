@@ -64,19 +64,19 @@ STUDIES = {
     "layers": Study(
         "table 2: layers of each task's own, networks that gain a quarter of their nodes, warm-ups, a lower rate",
         {
-            "LwF": ("lwf", _WARM),
-            "LwF, last hidden layer task-specific": ("lwf", _WARM | {"head_layers": 2}),
-            "LwF, last two hidden layers task-specific": ("lwf", _WARM | {"head_layers": 3}),
-            "network expansion": ("frozen", {"widen": 100}),
-            "network expansion + LwF": ("lwf", _WARM | {"widen": 100}),
-            "fine-tuning": ("finetune", _WARM),
-            "fine-tuning, 10 % of the rate for shared weights": ("finetune", _WARM | {"shared_lr": 0.1}),
-            "LFL": ("lfl", _WARM),
-            "LwF, no warm-up": ("lwf", {}),
-            "fine-tuning, no warm-up": ("finetune", {}),
-            "LFL, no warm-up": ("lfl", {}),
-            "feature extraction": ("frozen", {}),
-            "joint training": ("joint", {}),
+            "lwf": ("lwf", _WARM),
+            "lwf, last hidden layer of each task's own": ("lwf", _WARM | {"head_layers": 2}),
+            "lwf, last two hidden layers of each task's own": ("lwf", _WARM | {"head_layers": 3}),
+            "frozen, expanded": ("frozen", {"widen": 100}),
+            "lwf, expanded": ("lwf", _WARM | {"widen": 100}),
+            "finetune": ("finetune", _WARM),
+            "finetune, 10 % of the rate for shared weights": ("finetune", _WARM | {"shared_lr": 0.1}),
+            "lfl": ("lfl", _WARM),
+            "lwf, no warm-up": ("lwf", {}),
+            "finetune, no warm-up": ("finetune", {}),
+            "lfl, no warm-up": ("lfl", {}),
+            "frozen": ("frozen", {}),
+            "joint": ("joint", {}),
         },
     ),
     "sizes": Study(
@@ -107,7 +107,7 @@ def main() -> None:
         if run is not None:
             found[label].append(run)
     results.write(
-        f"study-{asked.study}",
+        f"lwf-{asked.study}",
         "benchmarks.studies",
         {
             "rows": [_row(label, runs) for label, runs in found.items() if runs],
