@@ -22,10 +22,11 @@ from forgetless.data import Pixels, Source, Stream
 from forgetless.data.cut import compile_stream, hold_out, share_out, split_cuts
 from forgetless.engine import Engine, Progress, Step, capture, optimizers
 from forgetless.methods import METHODS
-from forgetless.models import Subnet, build_model, subnets
+from forgetless.models import build_model
 from forgetless.ops import Selected
 from forgetless.randomness import generator, seeded
 from forgetless.settings.recipe import Recipe
+from forgetless.weights import Subnet, subnets
 
 SECONDS = 1.5  # of each variant in each round, at least two steps
 IMAGES = 6400

@@ -26,14 +26,14 @@ FACTS = {
     "networks",
 }
 LOW = FACTS | {"record", "settings"}
-PARTS = LOW | {"randomness", "data", "ops", "models"}
+PARTS = LOW | {"randomness", "data", "ops", "models", "weights"}
 RUNS = PARTS | {"methods", "engine", "checks", "blame", "certificate", "cell", "run", "sweep"}
 MAY_IMPORT = {
     "errors": set(), "kinds": set(), "events": set(), "clock": set(), "interrupts": set(), "version": set(),
     "estimates": set(), "networks": set(), "files": {"errors"}, "arrays": FACTS, "attention": FACTS,
     "predictions": FACTS, "metrics": FACTS, "record": FACTS, "settings": LOW, "randomness": set(), "ops": {"errors"},
     "data": LOW | {"randomness"}, "mask_code": {"errors"}, "capacity": {"mask_code"},
-    "models": {"errors", "ops", "mask_code", "capacity", "networks"},
+    "models": {"errors", "ops", "networks"}, "weights": {"errors", "ops", "models", "mask_code", "capacity"},
     "memory": {"errors", "ops", "data"}, "methods": PARTS | {"memory"}, "engine": PARTS | {"memory", "methods"},
     "checks": PARTS | {"memory", "methods", "engine"},
     "blame": {"errors"}, "certificate": PARTS | {"methods", "engine"}, "cell": RUNS - {"run", "sweep"},
@@ -109,6 +109,7 @@ def methods_stand_alone(tree, path):
             "methods",
             "data",
             "models",
+            "weights",
             "ops",
             "kinds",
             "errors",

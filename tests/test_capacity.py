@@ -10,7 +10,8 @@ from torch import nn
 from forgetless.capacity import LayerMasks, account, cap_paper
 from forgetless.mask_code import GROUP, encode
 from forgetless.methods import METHODS
-from forgetless.models import Model, Subnet
+from forgetless.models import Model
+from forgetless.weights import Subnet
 
 PACKNET = {  # Kang et al., tables 1 and 2: c, tasks, published CAP in percent
     "Permuted MNIST": (0.1, 10, 96.38),

@@ -25,11 +25,12 @@ from forgetless.checks import (
 from forgetless.checks.streams import check_tests_stay_apart
 from forgetless.data import Split, build_stream
 from forgetless.methods import METHODS, Fit, Method
-from forgetless.models import Head, Snapshot, Subnet
+from forgetless.models import Head, Snapshot
 from forgetless.ops import count_of, cross_entropy, distill, through_mask, top_mask
 from forgetless.settings.catalog import STREAMS
 from forgetless.settings.fields import method_names
 from forgetless.settings.resolve import resolve
+from forgetless.weights import Subnet
 
 # Beside each method's defaults: what has several Fits, what keeps something, what changes the form of a loss.
 VARIANTS = {

@@ -7,8 +7,9 @@ from reference_loop import learn
 from torch import nn
 
 from forgetless.methods import METHODS
-from forgetless.models import Model, fisher_diagonal
+from forgetless.models import Model
 from forgetless.models.mlp import MLP
+from forgetless.weights import fisher_diagonal
 
 EWC = METHODS["ewc"]
 RECIPE = {"momentum": 0.9, "weight_decay": 0.01}
@@ -113,7 +114,7 @@ def test_no_weight_needs_to_be_trainable_and_none_gets_a_gradient():
 def test_what_is_held_at_a_time_does_not_matter(monkeypatch):
     model, task = learned(1, net=NETS["conv"]).model, tiny.stream("class").task(0)
     whole = ours(model, task, "true", size=100)
-    monkeypatch.setattr("forgetless.models.fisher._AT_ONCE", 1)
+    monkeypatch.setattr("forgetless.weights.fisher._AT_ONCE", 1)
     assert_equal(ours(model, task, "true", size=3), whole)
 
 

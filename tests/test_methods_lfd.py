@@ -462,7 +462,7 @@ def test_on_a_quadratic_loss_the_place_is_the_closed_form(monkeypatch, ep):
         return 20 / (way @ bowl.hessian @ way) * bowl(model, {n: point[n] for n in names}, x, y, rivals)
 
     monkeypatch.setattr(lfd, "loss_at", loss)
-    monkeypatch.setattr("forgetless.models.points.loss_at", loss)
+    monkeypatch.setattr("forgetless.weights.points.loss_at", loss)
     if ep == "descent":
         solve(method, task, replace(fit, lr=0.02, epochs=100.0))
     list(steps)
@@ -483,7 +483,7 @@ def test_the_place_stays_on_the_segment_and_an_end_is_exact(monkeypatch, lowest,
         return ((point[name].flatten()[0] - a) / (b - a) - lowest).square()
 
     monkeypatch.setattr(lfd, "loss_at", loss)
-    monkeypatch.setattr("forgetless.models.points.loss_at", loss)
+    monkeypatch.setattr("forgetless.weights.points.loss_at", loss)
     solve(method, task, replace(fit, lr=0.5))
     assert method.line.place.item() == place
     list(steps)

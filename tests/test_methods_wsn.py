@@ -15,10 +15,11 @@ from forgetless.checks.toys import PLAN
 from forgetless.engine import Engine, Progress, capture, restore
 from forgetless.errors import SettingsError, StorageError
 from forgetless.methods import METHODS
-from forgetless.models import Model, Rule, Subnet, parts_of_tasks
-from forgetless.models import subnets as subnets_module
+from forgetless.models import Model
 from forgetless.ops import Selected, selection, top_mask
 from forgetless.settings.recipe import Recipe
+from forgetless.weights import Rule, Subnet, parts_of_tasks
+from forgetless.weights import subnets as subnets_module
 
 WSN = METHODS["wsn"]
 STREAM = tiny.stream("task", dtype=torch.float32)

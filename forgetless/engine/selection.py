@@ -5,7 +5,8 @@ from torch import nn
 from ..errors import SettingsError
 from ..memory import Memory
 from ..methods import Fit, Method
-from ..models import Masks, Snapshot
+from ..models import Snapshot
+from ..weights import Masks
 
 
 def select(method: Method, fit: Fit) -> list[nn.Parameter]:

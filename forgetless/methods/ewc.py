@@ -22,8 +22,9 @@ import torch
 
 from ..data import Batch, Task
 from ..kinds import Count, Fraction, NonNegative
-from ..models import BufferDict, fisher_diagonal
+from ..models import BufferDict
 from ..ops import cross_entropy, weighted_squared_distance
+from ..weights import fisher_diagonal
 from .base import Fit, Method, Terms, method
 
 

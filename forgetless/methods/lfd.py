@@ -22,8 +22,9 @@ import torch
 from ..data import Batch, Split, Task
 from ..kinds import Fraction, NonNegative, Positive, PositiveInt
 from ..memory import Memory
-from ..models import BufferDict, Segment, Sphere, loss_at, move_to, weights_within
+from ..models import BufferDict
 from ..ops import cross_entropy, distance_from_line, smallest, squared_distance
+from ..weights import Segment, Sphere, loss_at, move_to, weights_within
 from .base import Fit, Method, Terms, method
 
 RAYS = {"all": (0.3, 0.5, 0.7, 0.9, 1.0), "single": (1.0,)}

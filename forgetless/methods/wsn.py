@@ -25,7 +25,7 @@ from torch import Tensor
 from ..data import Batch, Task
 from ..errors import SettingsError
 from ..kinds import Fraction, Positive
-from ..models import OfTask, Rule, Subnet, count_capacity, divide, parts_of_tasks, wearing
+from ..weights import OfTask, Rule, Subnet, count_capacity, divide, parts_of_tasks, wearing
 from .base import Fit, Method, method
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..mask_code import GROUP, TASKS_AT, decode, encode
-from .containers import BufferDict
+from ..models import BufferDict
 
 
 class Masks(BufferDict):

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from .containers import BufferDict
-from .model import Model
+from ..models import BufferDict, Model
 from .points import Examples, Point, risks_at
 
 

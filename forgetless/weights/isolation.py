@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..capacity import LayerMasks, account
 from ..errors import SettingsError
-from .containers import BufferDict
+from ..models import BufferDict
 from .subnets import OfTask, Rule, Subnet
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -5,8 +5,9 @@ import tiny
 import torch
 from torch.func import functional_call
 
-from forgetless.models import BufferDict, Segment, Sphere, loss_at, move_to, weights_within
+from forgetless.models import BufferDict
 from forgetless.ops import cross_entropy
+from forgetless.weights import Segment, Sphere, loss_at, move_to, weights_within
 
 SHAPES = {"a": torch.zeros(3, 4, dtype=torch.float64), "b": torch.zeros(5, dtype=torch.float64)}
 LENGTH = 17

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..models import Model
 from ..ops import cross_entropy
-from .model import Model
 
 Point = Mapping[str, Tensor]
 

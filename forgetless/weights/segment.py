@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from .containers import Snapshot
-from .model import Model
+from ..models import Model, Snapshot
 from .points import Examples, Point, risks_at
 
 LARGEST = 5.0  # derivative by the place, beyond which it is clipped
