@@ -1,11 +1,11 @@
 """Evaluation through the engine against a DataLoader of PIL images: `python -m benchmarks.evaluation`."""
 
-import argparse
 from typing import Any
 
 import torch
 
-from benchmarks import conventional, machine, results, timing
+from benchmarks import conventional, machine, timing
+from benchmarks.against import tabulate
 from benchmarks.timing import Variant
 from benchmarks.workloads import WORKLOADS, Workload, plan
 from forgetless.data import Stream
@@ -14,29 +14,6 @@ from forgetless.methods.registry import make_method
 
 NETWORKS = ("mlp", "resnet32")
 IMAGES = {"mlp": 10_000, "resnet32": 2_000, "resnet18": 256}
-
-
-def main() -> None:
-    """Measure, print, write `results/evaluation.json`."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("networks", nargs="*", default=list(NETWORKS))
-    asked.add_argument("--rounds", type=int, default=7)
-    asked.add_argument("--name", default="evaluation", help="of the result")
-    options = asked.parse_args()
-    plan("fp32")
-    limits = machine.probe()
-    rows = [row for name in options.networks for row in measure(name, options.rounds, limits)]
-    note = (
-        "Ratios to the conventional loop, by wall and by CPU time; `of limit`: of what the machine could do."
-    )
-    probed = {"flops": limits.flops, "bandwidth": limits.bandwidth}
-    results.write(
-        options.name,
-        "benchmarks.evaluation",
-        {"rounds": options.rounds, "note": note, "limits": probed, "rows": rows},
-    )
-    for row in rows:
-        print(row)
 
 
 def measure(name: str, rounds: int, limits: machine.Limits) -> list[dict[str, Any]]:
@@ -77,4 +54,4 @@ def ours(workload: Workload, stream: Stream, precision: str) -> Variant:
 
 
 if __name__ == "__main__":
-    main()
+    tabulate("evaluation", __doc__, tuple(NETWORKS), measure)

@@ -1,6 +1,5 @@
 """One training step, whole, against the conventional loop: `python -m benchmarks.step [mlp resnet32 resnet18]`."""
 
-import argparse
 import math
 from collections.abc import Callable
 from functools import partial
@@ -8,34 +7,12 @@ from typing import Any
 
 import torch
 
-from benchmarks import conventional, machine, results, timing
+from benchmarks import conventional, machine, timing
+from benchmarks.against import tabulate
 from benchmarks.timing import Reading, Variant
-from benchmarks.workloads import WORKLOADS, Training, Workload, plan
+from benchmarks.workloads import WORKLOADS, Training, Workload
 
 SECONDS = 1.0  # of each variant in each round, at least one step
-
-
-def main() -> None:
-    """Measure, print, write `results/step.json`."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("workloads", nargs="*", default=list(WORKLOADS))
-    asked.add_argument("--rounds", type=int, default=7)
-    asked.add_argument("--name", default="step", help="of the result")
-    options = asked.parse_args()
-    plan("fp32")
-    limits = machine.probe()
-    rows = [row for name in options.workloads for row in measure(name, options.rounds, limits)]
-    note = (
-        "Ratios to the conventional loop, by wall and by CPU time; `of limit`: of what the machine could do."
-    )
-    probed = {"flops": limits.flops, "bandwidth": limits.bandwidth}
-    results.write(
-        options.name,
-        "benchmarks.step",
-        {"rounds": options.rounds, "note": note, "limits": probed, "rows": rows},
-    )
-    for row in rows:
-        print(row)
 
 
 def measure(name: str, rounds: int, limits: machine.Limits) -> list[dict[str, Any]]:
@@ -91,4 +68,4 @@ def paced(steps: Callable[[int], Reading]) -> Variant:
 
 
 if __name__ == "__main__":
-    main()
+    tabulate("step", __doc__, tuple(WORKLOADS), measure)

@@ -3,24 +3,27 @@
 import math
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.timing import Reading
 from forgetless.cell import Cell
-from forgetless.data import Pixels, Source, Stream
-from forgetless.data.cut import Cut, compile_stream, hold_out
-from forgetless.engine import Account, Engine, Plan, Progress, Saved, Step
+from forgetless.data import Pixels, Source, Stream, Task
+from forgetless.data.cut import compile_stream, hold_out, share_out, split_cuts
+from forgetless.engine import Account, Engine, Plan, Progress, Saved, Step, capture
+from forgetless.engine.loop import Watcher
 from forgetless.events import silent
 from forgetless.interrupts import Stop
+from forgetless.methods import METHODS, Fit, Method
 from forgetless.methods.registry import make_method
-from forgetless.models import build_model
+from forgetless.models import Model, build_model
 from forgetless.randomness import generator, seeded
 from forgetless.settings.recipe import Recipe
-from forgetless.settings.settings import Settings
+from forgetless.settings.settings import Scenario, Settings
 
 _SGD = Recipe(batch=128, lr=0.05, optimizer="sgd", momentum=0.9, weight_decay=5e-4)
 
@@ -43,22 +46,26 @@ class Workload:
             "finetune", "split-cifar100/1", "class", recipe=self.recipe, model=self.model, hidden=self.hidden
         )
 
-    def stream(self, tests: int = 256) -> Stream:
-        """One task of random bytes."""
+    def stream(self, tests: int = 256, tasks: int = 1, scenario: Scenario = "class") -> Stream:
+        """Random bytes, the classes shared out over so many tasks."""
         draw = generator(0, "benchmark", self.model)
         sizes = (self.images, tests)
         x = [torch.randint(0, 256, (size, *self.shape), dtype=torch.uint8, generator=draw) for size in sizes]
         y = [torch.randperm(size, generator=draw) % self.classes for size in sizes]  # every class occurs
-        everything = tuple(range(self.classes))
-        source = Source(x[0], y[0], x[1], y[1], tuple(map(str, everything)), "random")
-        cuts = [Cut(everything, everything)]
-        return compile_stream("random", 1, source, cuts, "class", self.pixels, hold_out(source, None, 0.0))
+        source = Source(x[0], y[0], x[1], y[1], tuple(map(str, range(self.classes))), "random")
+        cuts = split_cuts(range(self.classes), share_out(self.classes, tasks), scenario)
+        return compile_stream("random", 1, source, cuts, scenario, self.pixels, hold_out(source, None, 0.0))
+
+    def model_alone(self) -> Model:
+        """Fresh, without a head row."""
+        height, width, channels = self.shape
+        with seeded(0, "model"):
+            return build_model(self.model, (channels, height, width), hidden=self.hidden)
 
     def network(self) -> nn.Module:
         """Fresh, with a head for all classes."""
-        height, width, channels = self.shape
-        with seeded(0, "model"):
-            model = build_model(self.model, (channels, height, width), hidden=self.hidden)
+        model = self.model_alone()
+        with seeded(0, "head"):
             model.grow(range(self.classes))
         return model
 
@@ -97,16 +104,61 @@ class Training:
 
     def steps(self, number: int) -> Reading:
         """The time of so many steps. A Fit is begun for them; its first step, which makes moments, is not counted."""
-        times: list[tuple[float, float]] = []
-
-        def watch(step: Step) -> None:
-            self.cell._watch(step)
-            if step.step in (1, number + 1):
-                times.append((time.perf_counter(), time.process_time()))
-
-        recipe = Recipe(**vars(self.workload.recipe) | {"steps": number + 1})
         with self.cell.clock.during("train"):
-            Engine(recipe, 0, self.plan).fit(self.method, self.task, self.fit, None, watch)
+            reading = read_steps(
+                Engine(_for_steps(self.workload.recipe, number), 0, self.plan), self.method, self.task, self.fit,
+                self.cell._watch,
+            )  # fmt: skip
         self.cell.log.clear()
-        (wall, cpu), (wall_end, cpu_end) = times
-        return Reading(wall_end - wall, cpu_end - cpu, number * recipe.batch)
+        return reading
+
+
+class SecondTask:
+    """Steps of a method's second task, through the engine, after a few of the first."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        precision: str,
+        name: str,
+        fields: dict[str, Any],
+        scenario: Scenario,
+        before: int,
+    ) -> None:
+        self.workload, self.plan = workload, plan(precision)
+        stream = workload.stream(tests=workload.classes, tasks=2, scenario=scenario)
+        with seeded(0, "model"):
+            self.method = METHODS[name](workload.model_alone(), **fields)
+        engine = Engine(replace(workload.recipe, steps=before), 0, self.plan)
+        engine.learn(self.method, stream.task(0), Progress(capture(self.method)), lambda _: None)
+        self.task = stream.task(1)
+        with seeded(0, "init"):
+            self.problems = self.method.learn(self.task)  # kept: what stands below its yield is for the end
+            self.fit = next(self.problems)
+
+    def steps(self, number: int) -> Reading:
+        """The time of so many steps, after one that is not counted."""
+        engine = Engine(_for_steps(self.workload.recipe, number), 0, self.plan)
+        return read_steps(engine, self.method, self.task, self.fit)
+
+
+def _for_steps(recipe: Recipe, number: int) -> Recipe:
+    """A Fit of so many steps that are counted, and one before them, which makes moments."""
+    return replace(recipe, steps=number + 1)
+
+
+def read_steps(
+    engine: Engine, method: Method, task: Task, fit: Fit, watch: Watcher = lambda _: None
+) -> Reading:
+    """The time of a Fit's steps from the second on; examples are counted as if every batch were full."""
+    times: list[tuple[float, float]] = []
+    last = engine.recipe.steps or 0
+
+    def timed(step: Step) -> None:
+        watch(step)
+        if step.step in (1, last):
+            times.append((time.perf_counter(), time.process_time()))
+
+    engine.fit(method, task, fit, None, timed)
+    (wall, cpu), (wall_end, cpu_end) = times
+    return Reading(wall_end - wall, cpu_end - cpu, (last - 1) * engine.recipe.batch)

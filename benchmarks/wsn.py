@@ -10,21 +10,13 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from benchmarks import results, timing
-from benchmarks.timing import Reading
-from benchmarks.workloads import plan
-from forgetless.data import Pixels, Source, Stream
-from forgetless.data.cut import compile_stream, hold_out, share_out, split_cuts
-from forgetless.engine import Engine, Progress, Step, capture, optimizers
-from forgetless.methods import METHODS
-from forgetless.models import build_model
+from benchmarks.workloads import SecondTask, Workload
+from forgetless.data import Pixels
+from forgetless.engine import optimizers
 from forgetless.ops import Selected
-from forgetless.randomness import generator, seeded
 from forgetless.settings.recipe import Recipe
 from forgetless.weights import Subnet, subnets
 
@@ -32,86 +24,47 @@ SECONDS = 1.5  # of each variant in each round, at least two steps
 IMAGES = 6400
 
 
-@dataclass(frozen=True)
-class Network:
-    """A network and how it is trained."""
-
-    name: str
-    shape: tuple[int, int, int]  # (H, W, K)
-    batch: int
-    capacity: float
-    hidden: tuple[int, ...] | None = None
-
-    @property
-    def recipe(self) -> Recipe:
-        """Adam at 1e-3."""
-        return Recipe(batch=self.batch, lr=1e-3, optimizer="adam")
-
-    def stream(self) -> Stream:
-        """Two tasks of ten classes each, random bytes."""
-        draw = generator(0, "benchmark", self.name)
-        x = [torch.randint(0, 256, (n, *self.shape), dtype=torch.uint8, generator=draw) for n in (IMAGES, 20)]
-        y = [torch.arange(n) % 20 for n in (IMAGES, 20)]
-        source = Source(x[0], y[0], x[1], y[1], tuple(map(str, range(20))), "random")
-        cuts = split_cuts(range(20), share_out(20, 2), "task")
-        return compile_stream("random", 1, source, cuts, "task", Pixels(), hold_out(source, None, 0.0))
-
-
-NETWORKS = {
-    "alexnet-small": Network("alexnet-small", (32, 32, 3), 64, 0.5),
-    "mlp": Network("mlp", (28, 28, 1), 10, 0.3, (100, 100)),
+CLASSES = 20  # half of them in each of two tasks
+BEFORE = 20  # steps of the first task
+WORKLOADS = {
+    "alexnet-small": Workload(
+        "alexnet-small",
+        (32, 32, 3),
+        CLASSES,
+        Recipe(batch=64, lr=1e-3, optimizer="adam"),
+        Pixels(),
+        images=IMAGES,
+    ),
+    "mlp": Workload(
+        "mlp", (28, 28, 1), CLASSES, Recipe(batch=10, lr=1e-3, optimizer="adam"), Pixels(), (100, 100), IMAGES
+    ),
 }
+CAPACITY = {"alexnet-small": 0.5, "mlp": 0.3}
 
 
-class Learning:
-    """Steps of a method on the second task, through the engine."""
-
-    def __init__(self, network: Network, method: str, precision: str) -> None:
-        self.network, self.plan, stream = network, plan(precision), network.stream()
-        height, width, channels = network.shape
-        with seeded(0, "model"):
-            model = build_model(network.name, (channels, height, width), hidden=network.hidden)
-            self.method = METHODS[method](
-                model, **({"capacity": network.capacity} if method == "wsn" else {})
-            )
-        first, self.task = stream.task(0), stream.task(1)
-        self.engine(20).learn(self.method, first, Progress(capture(self.method)), lambda _: None)
-        self.problems = self.method.learn(self.task)
-        self.fit = next(self.problems)
-
-    def engine(self, steps: int) -> Engine:
-        """An engine for so many steps."""
-        return Engine(Recipe(**vars(self.network.recipe) | {"steps": steps}), 0, self.plan)
-
-    def steps(self, number: int) -> Reading:
-        """The time of so many steps; the first of a Fit, which makes moments, is not counted."""
-        times: list[tuple[float, float]] = []
-
-        def watch(step: Step) -> None:
-            if step.step in (1, number + 1):
-                times.append((time.perf_counter(), time.process_time()))
-
-        self.engine(number + 1).fit(self.method, self.task, self.fit, None, watch)
-        (wall, cpu), (wall_end, cpu_end) = times
-        return Reading(wall_end - wall, cpu_end - cpu, number)
-
-
-def measure(network: Network, precision: str, rounds: int) -> dict[str, Any]:
+def measure(name: str, precision: str, rounds: int) -> dict[str, Any]:
     """The ratio of the two, and milliseconds of the parts."""
-    learning = {name: Learning(network, name, precision) for name in ("finetune", "wsn")}
+    workload = WORKLOADS[name]
+    learning = {
+        method: SecondTask(workload, precision, method, fields, "task", BEFORE)
+        for method, fields in (("finetune", {}), ("wsn", {"capacity": CAPACITY[name]}))
+    }
     for one in learning.values():
         one.steps(2)
     number = max(2, math.ceil(SECONDS / (learning["wsn"].steps(5).wall / 5)))
     variants = {name: (lambda one=one: one.steps(number)) for name, one in learning.items()}
-    readings = timing.interleave(variants, rounds, f"{network.name} {precision}")
-    each = {name: [1e3 * r.cpu / r.samples for r in found] for name, found in readings.items()}
+    readings = timing.interleave(variants, rounds, f"{name} {precision}")
+    each = {
+        method: [1e3 * workload.recipe.batch * r.cpu / r.samples for r in found]
+        for method, found in readings.items()
+    }
     ratios = [ours / base for ours, base in zip(each["wsn"], each["finetune"], strict=True)]
     parts = {name: taken(one, number, rounds) for name, one in learning.items()}
     figures = parts["wsn"] | {"scores": parts["wsn"]["optimiser"] - parts["finetune"]["optimiser"]}
     del figures["optimiser"]
     whole = statistics.median(each["wsn"])
     return {
-        "network": network.name,
+        "network": name,
         "precision": precision,
         "finetune, ms": statistics.median(each["finetune"]),
         "wsn, ms": whole,
@@ -120,7 +73,7 @@ def measure(network: Network, precision: str, rounds: int) -> dict[str, Any]:
     } | {f"{name}, share": value / whole for name, value in figures.items()}
 
 
-def taken(learning: Learning, number: int, rounds: int) -> dict[str, float]:
+def taken(learning: SecondTask, number: int, rounds: int) -> dict[str, float]:
     """Milliseconds of each part of a step, medians over the rounds."""
     found = []
     for _ in range(rounds):
@@ -167,12 +120,12 @@ def timed_parts() -> Iterator[dict[str, float]]:
 def main() -> None:
     """Measure, print, write `results/wsn.json`."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("networks", nargs="*", default=list(NETWORKS))
+    asked.add_argument("networks", nargs="*", default=list(WORKLOADS))
     asked.add_argument("--rounds", type=int, default=9)
     asked.add_argument("--name", default="wsn", help="of the result")
     options = asked.parse_args()
     rows = [
-        measure(NETWORKS[name], precision, options.rounds)
+        measure(name, precision, options.rounds)
         for name in options.networks
         for precision in ("fp32", "bf16")
     ]
