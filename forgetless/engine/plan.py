@@ -12,7 +12,8 @@ import torch
 from ..errors import SettingsError
 
 # Kinds of networks for which bf16 was shown, by paired seeds over full schedules, to lose no accuracy against
-# fp32. Convolutional nets are not among them: benchmarks/results/parity-resnet32.json has the figures so far.
+# fp32. Convolutional nets are not: five pairs of ResNet-32 leave room for a loss of points, one of them lost five
+# (benchmarks/results/parity-resnet32.json).
 PARITY_SHOWN = frozenset({"mlp"})
 
 
