@@ -41,6 +41,14 @@ def _weighed(method: str, key: str, *weights: float, **own: Any) -> dict[str, Ro
 
 
 _RIVALS: dict[str, Row] = {name: (name, {}) for name in ("finetune", "frozen", "duplicate", "joint")}
+_SIZED: dict[str, Row] = {
+    **{name: (name, {}) for name in ("lwf", "finetune", "lfl", "frozen")},
+    "finetune linear layers": ("finetune", {"layers": "linear"}),
+    "joint": (
+        "joint",
+        {"balance": "tasks", "steps": 2 * STEPS},
+    ),  # as many images of each task as the others meet
+}
 _WARM = {"warmup": 2.0}  # half of the epochs that follow
 
 STUDIES = {
@@ -75,6 +83,7 @@ STUDIES = {
             "lwf, no warm-up": ("lwf", {}),
             "finetune, no warm-up": ("finetune", {}),
             "lfl, no warm-up": ("lfl", {}),
+            "finetune, linear layers": ("finetune", _WARM | {"layers": "linear"}),
             "frozen": ("frozen", {}),
             "joint": ("joint", {}),
         },
@@ -82,8 +91,8 @@ STUDIES = {
     "sizes": Study(
         f"figure 5: 100, 30, 10 and 3 % of the new task's data, {STEPS} steps each",
         {
-            f"{method}, {share} %": (method, {"later_limit": 60 * share, "steps": STEPS})
-            for method in ("lwf", "finetune", "joint", "lfl", "frozen")
+            f"{label}, {share} %": (method, {"steps": STEPS, "later_limit": 60 * share} | own)
+            for label, (method, own) in _SIZED.items()
             for share in (100, 30, 10, 3)
         },
     ),

@@ -142,6 +142,13 @@ def test_rates(schedule, expected):
     assert seen == pytest.approx([0.5 * share for share in expected])
 
 
+def test_milestones_of_a_published_schedule():
+    """iCaRL's: a fifth after 49 and after 63 of 70 epochs."""
+    recipe = replace(RECIPE, schedule="step", milestones=(0.7, 0.9), step_factor=0.2, lr=2.0)
+    rates = [rate(recipe, Fit(None), epoch, 70) for epoch in range(70)]
+    assert rates == pytest.approx([2.0] * 49 + [0.4] * 14 + [0.08] * 7)
+
+
 @pytest.mark.parametrize(
     ("recipe", "sizes"),
     [

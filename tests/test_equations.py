@@ -6,9 +6,9 @@ in float64 from the equations; those of other implementations by running their o
 
 import pytest
 import torch
-from logits_fixture import V, Z, golden, loss
+from logits_fixture import V, Y, Z, golden, loss
 
-from forgetless.ops import distill_sigmoid
+from forgetless.ops import cross_entropy, distill, distill_one_sided, distill_sigmoid
 
 NEAR = {"rtol": 0, "atol": 1e-8}
 
@@ -109,3 +109,43 @@ def test_many_labels_distillation_has_its_golden_value():
 )
 def test_lwf_mc_has_golden_values(fields, value):
     golden(sum(loss("lwf_mc", "class", **fields)[0].values()), value)
+
+
+def test_icarls_and_lwms_forms_have_golden_values():
+    """iCaRL as a survey's code has it: a softmax, and sigmoids for old labels; LwM's sum and mean over labels."""
+    old = distill_sigmoid(Z[:, :4], V)
+    golden(old.item(), 2.4087413300)
+    golden((cross_entropy(Z, Y, torch.ones(7, 7, dtype=torch.bool)) + old).item(), 5.4233747252)
+    golden(old.item() / 4, 0.6021853325)
+
+
+def test_the_printed_form_of_lwms_distillation_has_its_golden_value_and_a_gradient_where_all_is_well():
+    golden(distill_one_sided(Z[:, :4], V).item(), 0.8163539728)
+    z = V.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(distill_one_sided(z, V), z)
+    torch.testing.assert_close(gradient, -V.sigmoid() * (1 - V.sigmoid()) / 3, rtol=0, atol=1e-15)
+    expected = torch.tensor([-0.08097155, -0.05505539, -0.03508884, -0.06089582], dtype=torch.float64)
+    torch.testing.assert_close(gradient[0], expected, rtol=0, atol=5e-9)
+
+
+def test_a_survey_that_smooths_the_student_comes_to_nearly_the_same():
+    """Probabilities to the power of 1/T, then 1e-5 for each label, brought to the sum of one again."""
+    z = Z[:, :4].clone().requires_grad_()
+    student, teacher = (scores.softmax(1).pow(0.5) for scores in (z, V))
+    student, teacher = (one / one.sum(1, keepdim=True) for one in (student, teacher))
+    student = student + 1e-5 / 4
+    student = student / student.sum(1, keepdim=True)
+    value = -(teacher * student.log()).sum(1).mean()
+    (gradient,) = torch.autograd.grad(value, z)
+    golden(value.item(), 1.3100596665)
+    golden(gradient.abs().sum().item(), 0.0973609408)
+    assert value.item() == pytest.approx(distill(Z[:, :4], V, 2.0).item(), abs=2e-6)
+
+
+def test_a_distillation_whose_input_is_cut_off_has_the_same_value_and_no_gradient():
+    """What code for the class scenario that is often copied does: it wraps the scores anew."""
+    x = Z.clone().requires_grad_()
+    cut = torch.tensor(x[:, :4].detach().numpy(), requires_grad=True)
+    value = distill(cut, V, 2.0)
+    golden(value.item(), 1.3100612243)
+    assert torch.autograd.grad(value, x, allow_unused=True) == (None,)

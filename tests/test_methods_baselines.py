@@ -7,6 +7,7 @@ import tiny
 import torch
 from reference_loop import learn, solve
 
+from forgetless.data import Stream, compile_layouts
 from forgetless.methods import METHODS
 
 RECIPE = {"momentum": 0.9, "weight_decay": 0.01}
@@ -186,3 +187,24 @@ def test_a_stiffer_spring_moves_less_and_none_is_finetune():
     assert ways[0.0] > 1.1 * ways[0.5] > 1.1 * ways[2.0]
     free, floor = learned("l2_anchor", "task", 3, alpha=0.0), learned("finetune", "task", 3)
     assert tiny.same(tiny.bits(free.model), tiny.bits(floor.model))
+
+
+@pytest.mark.parametrize("scenario", tiny.SCENARIOS)
+def test_joint_can_meet_each_task_as_often_as_any_other(scenario):
+    parts = [tiny.split((0, 1), 6), tiny.split((0, 1) if scenario == "domain" else (2, 3), 2)]
+    layouts = compile_layouts(scenario, [(0, 1), (0, 1) if scenario == "domain" else (2, 3)])
+    makers = tuple(lambda part=part: part for part in parts)
+    stream = Stream("uneven", 1, scenario, "none", tuple("0123"), layouts, makers, tuple(parts))
+    for balance, size in (("examples", 16), ("tasks", 24)):
+        method = METHODS["joint"](tiny.net(), balance=balance)
+        for index in (0, 1):
+            task = stream.task(index, with_past=True)
+            fit = next(method.learn(task))
+        assert len(fit.data) == size
+    assert torch.equal(fit.data.x[12:], parts[1].x.repeat(3, 1, 1, 1))
+    if scenario == "task":  # each head learns from its own task's images alone
+        batch = tiny.batch(fit.data, slice(0, 12))
+        found = torch.autograd.grad(
+            method.loss(batch, task)["new"], list(method.model.head.blocks[1].parameters())
+        )
+        assert not any(part.any() for part in found)

@@ -80,9 +80,56 @@ def test_the_first_task_is_plain_training(scenario):
 
 
 def test_with_the_plain_distance_it_is_l2_anchor_where_no_rows_are_new():
-    ours = learn(made(**PLAIN | {"penalty": "l2", "alpha": 0.3}), "domain", 0, 1, 2)
-    anchored = learn(METHODS["l2_anchor"](tiny.net(dropout=0.5), alpha=0.3), "domain", 0, 1, 2)
+    free = replace(RECIPE, weight_decay=0.0)
+    ours = learn(made(**PLAIN | {"penalty": "l2", "alpha": 0.3}), "domain", 0, 1, 2, recipe=free)
+    anchored = learn(METHODS["l2_anchor"](tiny.net(dropout=0.5), alpha=0.3), "domain", 0, 1, 2, recipe=free)
     assert tiny.same(tiny.bits(ours.model), tiny.bits(anchored.model))
+
+
+def test_random_directions_for_each_tensor_take_nearly_the_way_of_the_plain_distance():
+    """What the source article's code trains: weights along one direction of each tensor are free, all others held."""
+    free = replace(RECIPE, weight_decay=0.0)
+    random = {"penalty": "random", "scope": "per_tensor", "alpha": 0.05}
+    ours = learn(made(net=tiny.net(), **PLAIN | random), "domain", 0, 1, 2, recipe=free)
+    anchored = learn(METHODS["l2_anchor"](tiny.net(), alpha=0.05), "domain", 0, 1, 2, recipe=free)
+    floor = learn(METHODS["finetune"](tiny.net()), "domain", 0, 1, 2, recipe=free)
+    ends = [flat(method.model.parameters()) for method in (ours, anchored, floor)]
+    assert (ends[0] - ends[1]).norm() < 0.3 * (ends[2] - ends[1]).norm()
+
+
+@pytest.mark.parametrize(("penalty", "decay"), [("lfd", 0.0), ("l2", 0.0), ("none", None)])
+def test_nothing_pulls_to_zero_where_the_penalty_pulls_to_the_old_weights(penalty, decay):
+    method = learn(made(penalty=penalty, ep="none"), "domain", 0)
+    first = next(made(penalty=penalty).learn(tiny.stream("domain").task(0)))
+    assert first.weight_decay is None
+    main = [fit for fit in fits(method, "domain", 1) if fit.name == "main"]
+    assert [fit.weight_decay for fit in main] == [decay]
+
+
+def test_one_sphere_with_a_projection_for_each_tensor():
+    """As the forerunner's code has it: the length is of all tensors together, the penalty of each by itself."""
+    method, task, _ = begun(penalty="lfd", scope="mixed", alpha=0.3)
+    assert not method.nu.per_tensor
+    weights = [method.model.get_parameter(name) for name in method.held]
+    with torch.no_grad():
+        for weight in weights:
+            weight.add_(0.1)
+    start = [method.line.start.module.get_buffer(name) for name in method.held]
+    nu = list(method.nu.parts().values())
+    expected = sum(
+        (s - v * (s * v).sum() / (v * v).sum()).square().sum()
+        for s, v in zip([w - a for w, a in zip(weights, start, strict=True)], nu, strict=True)
+    )
+    torch.testing.assert_close(method.loss(tiny.batch(task.train), task)["penalty"], 0.3 * expected)
+
+
+def test_the_place_may_leave_the_segment_where_it_is_not_clamped():
+    ends = {}
+    for clamp in (True, False):
+        method = learn(made(net=tiny.net(), ep_clamp=clamp, ep_lr=50.0, safeguard=False), "domain", 0, 1)
+        ends[clamp] = method.measured["lambda/1"].item()
+    assert 0 <= ends[True] <= 1
+    assert not 0 <= ends[False] <= 1
 
 
 def test_a_random_direction_hardly_differs_from_the_plain_distance():

@@ -1,16 +1,21 @@
 """LwF-MC: its two sums, its outputs that wait, and what it refuses. Its equations are in test_equations."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import tiny
 import torch
 from reference_loop import learn, solve
 
+from forgetless.engine import Engine, Plan, Progress, capture
 from forgetless.errors import SettingsError
 from forgetless.methods import METHODS
+from forgetless.ops import binary_cross_entropy
+from forgetless.settings.recipe import Recipe
 
 LwFMC = METHODS["lwf_mc"]
+PLAN = Plan(torch.device("cpu"), "fp32", "a test", 1, deterministic=False)
 TOTAL = {"class_reduction": "mean_total", "fixed_width": 8}
 
 
@@ -79,3 +84,18 @@ def test_what_cannot_work_is_refused_in_a_sentence():
         LwFMC(tiny.net(), class_reduction="mean_total")
     with pytest.raises(SettingsError, match=r"asked for 3 outputs .* but 4 classes have come by task 1"):
         learned(2, fixed_width=3)
+
+
+@pytest.mark.parametrize("fields", [{}, {"fixed_width": 10}, TOTAL])
+def test_what_is_held_out_is_judged_by_the_methods_own_loss(fields):
+    """Outputs that wait for their class do not get in its way."""
+    method, task = learned(1, **fields), tiny.stream("class").task(1)
+    next(method.learn(task))
+    batch = tiny.batch(task.train)
+    expected = binary_cross_entropy(method.model(batch.x), batch.y, 2)
+    torch.testing.assert_close(method.validation_loss(batch, task), expected)
+    recipe = Recipe(epochs=2, batch=6, lr=0.1, optimizer="sgd", schedule="plateau", patience=1, keep="best")
+    whole = learned(0, **fields)
+    for index in (0, 1):
+        task = replace(tiny.stream("class").task(index), validation=tiny.split((2 * index, 2 * index + 1), 2))
+        Engine(recipe, 0, PLAN).learn(whole, task, Progress(capture(whole)), lambda _: None)

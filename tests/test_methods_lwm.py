@@ -150,7 +150,7 @@ def test_maps_of_one_pixel_are_refused_before_anything_is_learned():
 
 
 def test_what_has_no_closed_form_is_refused_one():
-    with pytest.raises(SettingsError, match=r"cam=closed.*LeNet does not average"):
+    with pytest.raises(SettingsError, match=r"cam=closed.*LeNet are not linear"):
         LwM(build_model("lenet", (3, 8, 8)), cam="closed")
     assert not LwM(build_model("lenet", (3, 8, 8))).closed
     assert LwM(residual()).closed

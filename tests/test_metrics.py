@@ -281,3 +281,13 @@ def test_needs_no_torch():
     heavy = "{'torch', 'scipy'} & set(sys.modules)"
     code = f"import sys, forgetless.metrics, forgetless.estimates; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_averages_of_a_published_curve_with_its_first_step_and_without():
+    """LwF-MC on CIFAR-100 in steps of ten classes, read off iCaRL's figure 2: over all seen classes after each step."""
+    curve = np.array([85.5, 68.8, 55.3, 46.6, 40.6, 36.7, 31.7, 28.9, 26.1, 24.7]) / 100
+    accuracy = np.where(
+        np.tri(10, dtype=bool), curve[:, None], NAN
+    )  # as if each task had the mean's accuracy
+    assert round(100 * metrics.average_incremental_accuracy(accuracy, [1000] * 10), 2) == 44.49
+    assert round(100 * metrics.average_incremental_accuracy_without_first(accuracy, [1000] * 10), 2) == 39.93

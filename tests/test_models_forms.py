@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import tiny
 import torch
-from reference_loop import learn
+from reference_loop import learn, solve
 from torch import nn
 
 from forgetless.data import Stream, compile_layouts
@@ -233,3 +233,47 @@ def test_a_model_without_either_is_what_it_was():
     model = Model(nn.Flatten(), 192)
     assert model.grow(range(2)) is model.head.blocks[0]
     assert names(model) == ["head.blocks.0.weight", "head.blocks.0.bias"]
+
+
+def test_joint_training_of_a_network_that_gains_nodes_begins_anew_with_each_task():
+    """New nodes are copies of initial nodes, not of trained ones."""
+    stream, method = task_stream(), METHODS["joint"](built(classes=0, hidden=(20, 16), widen=6))
+    begin = {}
+    for index in range(3):
+        task = stream.task(index, with_past=True)
+        torch.manual_seed(index)
+        fits = method.learn(task)
+        fit = next(fits)
+        now = tiny.bits(method.model)
+        assert all(torch.equal(now[name], value) for name, value in begin.items())
+        begin = now
+        solve(method, fit, task, momentum=0.9)
+        assert next(fits, None) is None
+    first = begin["backbone.layers.0.blocks.0.weight"]
+    for number in (1, 2):
+        for row in begin[f"backbone.layers.0.blocks.{number}.weight"]:
+            assert any(torch.equal(row, old) for old in first)
+
+
+def test_an_empty_state_brings_an_empty_form():
+    model = build_model("mlp", SHAPE, hidden=(20, 16), widen=6)
+    empty = model.state_dict()
+    empty = {name: value.clone() for name, value in empty.items()}
+    for classes in (2, 4):
+        model.grow(range(classes))
+    model.load_state_dict(empty)
+    model.grow(range(2))
+    assert model(X).shape == (9, 2)
+
+
+def test_outputs_from_the_start_and_a_network_that_gains_nodes_are_refused():
+    method = METHODS["lwf_mc"](built(classes=0, widen=4), fixed_width=10)
+    with pytest.raises(SettingsError, match="the head would never grow"):
+        next(method.learn(tiny.stream("class").task(0)))
+
+
+def test_maps_have_no_closed_form_where_a_head_has_layers():
+    model = Model(tiny.net().backbone, 5, (4,))
+    assert not METHODS["lwm"](model).closed
+    with pytest.raises(SettingsError, match="are not linear in the average"):
+        METHODS["lwm"](Model(tiny.net().backbone, 5, (4,)), cam="closed")

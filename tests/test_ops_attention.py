@@ -49,7 +49,7 @@ def distance(maps, rows, whose="student", form="closed", *, relu=True, reduction
     """L_AD of the fixture."""
     classes = base(maps, rows, whose)
     now = map_of(maps, rows, classes, form, relu=relu, **options)
-    old = class_map(MAPS_OLD, ROWS_OLD[classes], relu=relu)
+    old = class_map(MAPS_OLD, ROWS_OLD[classes], relu=relu, channel_sum=options.get("channel_sum", True))
     return attention_distance(now, old, reduction=reduction)[0].mean()
 
 
@@ -342,3 +342,10 @@ def test_a_perturbed_student_looks_elsewhere_also_where_public_code_says_it_does
         found[name] = attention_distance(q_now, q_old)[0].mean().item()
     assert found["ours"] > 0.01
     assert found["theirs"] == 0.0
+
+
+@FORMS
+def test_maps_that_keep_their_channels_have_the_golden_value_of_the_code_that_has_them(form):
+    maps, rows = leaves()
+    found = distance(maps, rows, form=form, channel_sum=False)
+    golden(found, 1.7286811076)

@@ -134,6 +134,15 @@ def test_steps_and_epochs_replace_each_other(tmp_path):
         ),
         ("paper", "wsn", "permuted-mnist-gpm/3", "task", {"capacity": 0.3}),
         ("paper", "wsn", "cifar100-superclasses", "task", {"capacity": 0.5}),
+        (
+            "paper",
+            "wsn",
+            "split-cifar100",
+            "task",
+            {"capacity": 0.5, "model": "alexnet-small-bn", "patience": 6},
+        ),
+        ("paper", "lwf_mc", "split-cifar100", "class", {"milestones": (0.7, 0.9), "class_order": "icarl"}),
+        ("lwfmc-icarl", "lwf_mc", "split-cifar100", "class", {"step_factor": 0.2, "class_order": "icarl"}),
     ],
 )
 def test_presets_have_what_the_papers_set(preset, method, stream, scenario, expected):

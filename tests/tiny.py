@@ -16,18 +16,21 @@ SCENARIOS = ("task", "class", "domain")
 def split(labels, per_class=6, *, shift=0.0, dtype=torch.float64):
     """Images (N, 3, 8, 8): a pattern for each label, with noise. The same arguments give the same images."""
     draw = torch.Generator().manual_seed(7)
-    patterns = torch.randn(16, 3, 8, 8, generator=draw, dtype=dtype)
+    patterns = torch.randn(max(16, max(labels) + 1), 3, 8, 8, generator=draw, dtype=dtype)
     y = torch.tensor(labels).repeat(per_class)
     return Split(patterns[y] + 0.5 * torch.randn(len(y), 3, 8, 8, generator=draw, dtype=dtype) + shift, y)
 
 
-def stream(scenario, sizes=(2, 2, 2), *, dtype=torch.float64):
+def stream(scenario, sizes=(2, 2, 2), *, dtype=torch.float64, per_class=6):
     """Tasks of so many classes each; in the domain scenario all have the first task's, on shifted images."""
     ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
     classes = [tuple(range(a, b)) for a, b in pairwise(ends)]
     if scenario == "domain":
         classes = [classes[0]] * len(sizes)
-    parts = [split(c, shift=0.3 * i * (scenario == "domain"), dtype=dtype) for i, c in enumerate(classes)]
+    parts = [
+        split(c, per_class, shift=0.3 * i * (scenario == "domain"), dtype=dtype)
+        for i, c in enumerate(classes)
+    ]
     makers = tuple(lambda part=part: part for part in parts)
     names = tuple(map(str, range(ends[-1])))
     layouts = compile_layouts(scenario, classes)

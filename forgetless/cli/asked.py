@@ -35,8 +35,8 @@ OURS = {
 _PARTS = {
     "training": (
         "How the network is trained on each task. Left out: the stream's own.",
-        ("epochs", "steps", "batch", "lr", "optimizer", "momentum", "weight_decay", "schedule", "patience",
-         "lr_factor", "lr_floor", "keep", "precision", "threads"),
+        ("epochs", "steps", "batch", "lr", "optimizer", "momentum", "weight_decay", "schedule", "milestones",
+         "step_factor", "patience",         "lr_factor", "lr_floor", "keep", "precision", "threads"),
     ),
     "network": ("Which network. Left out: the stream's own.", ("model", "hidden", "head_layers", "widen")),
     "data": (

@@ -8,6 +8,7 @@ scenario it is.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import torch
@@ -26,6 +27,7 @@ class Split:
     x: Tensor
     y: Tensor
     pixels: Pixels = field(default_factory=Pixels)
+    parts: tuple[int, ...] = ()  # how many examples each split had that it was put together from
 
     def __len__(self) -> int:
         return len(self.y)
@@ -44,7 +46,14 @@ class Split:
 
     def select(self, rows: Tensor) -> "Split":
         """The examples of these rows."""
-        return replace(self, x=self.x[rows], y=self.y[rows])
+        return replace(self, x=self.x[rows], y=self.y[rows], parts=())
+
+    def evened(self) -> "Split":
+        """As many examples of each part as the largest has: those of the others again and again, in their order."""
+        sizes = self.parts or (len(self),)
+        starts = accumulate(sizes, initial=0)
+        rows = [start + torch.arange(max(sizes)) % size for start, size in zip(starts, sizes, strict=False)]
+        return self.select(torch.cat(rows).to(self.y.device))
 
     def to(self, device: torch.device | str) -> "Split":
         """The same examples on a device."""
@@ -59,7 +68,8 @@ class Split:
     def concatenate(parts: Sequence["Split"]) -> "Split":
         """All examples of several splits, in order."""
         first = parts[0]
-        return replace(first, x=torch.cat([p.x for p in parts]), y=torch.cat([p.y for p in parts]))
+        x, y = torch.cat([p.x for p in parts]), torch.cat([p.y for p in parts])
+        return replace(first, x=x, y=y, parts=tuple(map(len, parts)))
 
 
 class Batch(NamedTuple):

@@ -96,5 +96,5 @@ def rate(recipe: Recipe, fit: Fit, step: int, steps: int) -> float:
     if recipe.schedule == "cosine":
         return recipe.lr * (1 + math.cos(math.pi * progress)) / 2
     if recipe.schedule == "step":
-        return recipe.lr * (0.1 if progress >= 0.6 else 1.0) * (0.1 if progress >= 0.85 else 1.0)
+        return recipe.lr * recipe.step_factor ** sum(progress >= place for place in recipe.milestones)
     return recipe.lr

@@ -20,10 +20,14 @@ BATCH = 256  # held-out examples at a time
 
 
 class Plateau:
-    """The validation losses of one Fit, and what follows from them. Only Fits on a method's own loss are watched."""
+    """The validation losses of one Fit, and what follows from them.
+
+    Watched is the Fit on the task's own data, `main`, where its loss is the method's own; what comes before and after
+    it, a warm-up say, has the recipe's rate throughout and keeps its last weights.
+    """
 
     def __init__(self, recipe: Recipe, fit: Fit, task: Task, plan: Plan) -> None:
-        own = fit.loss is None and fit.schedule is None
+        own = fit.name == "main" and fit.loss is None and fit.schedule is None
         self.lowers = own and recipe.schedule == "plateau"
         self.keeps = own and recipe.keep == "best"
         self.recipe, self.plan = recipe, plan

@@ -12,10 +12,12 @@ Where a task brings no new labels there is nothing to train, and the network ans
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from torch import Tensor
 
 from ..data import Task
+from ..kinds import Positive
 from .base import Fit, Method, method
 
 
@@ -23,7 +25,12 @@ from .base import Fit, Method, method
 class Frozen(Method):
     """The network as it is after the first task; later tasks train new head rows alone."""
 
-    isolates = ("task", "domain")  # in the class scenario new rows compete with old ones
+    head_lr: Positive = 1.0  # rate of later heads, as a multiple of the recipe's (Li & Hoiem, section 3.1: 5)
+
+    isolates: ClassVar[tuple[str, ...]] = (
+        "task",
+        "domain",
+    )  # in the class scenario new rows compete with old ones
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Grow, then train everything the first time and the new head rows later."""
@@ -31,7 +38,7 @@ class Frozen(Method):
         if task.index == 0:
             yield Fit(task.train)
         elif fresh is not None:
-            yield Fit(task.train, only=fresh)
+            yield Fit(task.train, only=fresh, rates={fresh: self.head_lr})
 
     def influences(self, task: Task) -> dict[str, Tensor]:
         """The head rows that score the task's labels, and what they read."""

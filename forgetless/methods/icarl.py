@@ -81,6 +81,10 @@ class ICaRL(Method):
             terms["old"] = distill_sigmoid(logits[:, : self.known], answers) / classes
         return terms
 
+    def validation_loss(self, batch: Batch, task: Task) -> Tensor:
+        """The sum over new classes, as in training: held-out examples are the new task's. -> ()"""
+        return binary_cross_entropy(self.model(batch.x), batch.y, self.known)
+
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
         """Minus the squared distance to each class's mean; before there are exemplars the network's own scores."""
         if self.classifier == "network" or not len(self.means):

@@ -9,8 +9,7 @@
     2  learn        w from ŵ,  minimising  L_new(w) + α |δ|²   with   s = w - ŵ,  δ = s - ν <s, ν> / <ν, ν>
     3  equilibrium  λ in [0, 1],  minimising  L_memory(ŵ + λ (w - ŵ)),  the new task's exemplars among the memory
 
-All three are one vector of what stage 2 trains; a head that it leaves alone lies outside. Stages 1 and 3 see exemplars
-alone, in evaluation mode, and write no weight.
+All three are one vector of what stage 2 trains. Stages 1 and 3 see exemplars alone, and in evaluation mode.
 """
 
 from collections.abc import Iterator
@@ -47,7 +46,8 @@ class LFD(Method):
     ep: Literal["none", "fixed", "descent", "grid"] = "descent"
     alpha: NonNegative = 0.005  # α; half of [P]'s decay for permuted MNIST
     radius: Positive = 20.0  # r ([P]: 20 on CIFAR-100, 80 on permuted MNIST)
-    scope: Literal["global", "per_tensor"] = "global"  # one sphere and one projection, or one for each tensor
+    # one sphere and one projection; one of each for each tensor; mixed: one sphere, a projection for each ([P]'s code)
+    scope: Literal["global", "per_tensor", "mixed"] = "global"
     ray: Literal["all", "single"] = "all"  # ρ: .3, .5, .7, .9 and 1 as in [P], or 1 alone
     direction_lr: Positive = 0.01  # of ν ([P])
     direction_momentum: Fraction = 0.7  # of ν ([P])
@@ -56,6 +56,7 @@ class LFD(Method):
     ep_start: Fraction = 0.5  # λ at the start of stage 3 ([P])
     ep_lr: Positive = 0.1  # of λ ([P])
     ep_epochs: Positive = 20.0  # of stage 3, over the memory ([P])
+    ep_clamp: bool = True  # λ from 0 to 1 (ours; [P] lets it leave the segment)
     safeguard: bool = True  # take λ = 0 or 1 if the memory's loss is lower there (ours)
     per_class: PositiveInt = 20  # exemplars of each class of each task, as in the authors' other code
     choice: Literal["herding", "random"] = "herding"  # of exemplars
@@ -65,7 +66,7 @@ class LFD(Method):
         """Remember exemplars, and the last ν where it is mixed into the next; all else is one task's."""
         self.memory, self.last = Memory(), BufferDict()
         self.nu = Sphere(self.radius, self.direction_momentum, per_tensor=self.scope == "per_tensor")
-        self.line = Segment(self.ep_start)  # from ŵ to w, with λ
+        self.line = Segment(self.ep_start, clamped=self.ep_clamp)  # from ŵ to w, with λ
         self.pulls = self.alpha > 0 and self.penalty != "none"
         self.descends = self.pulls and self.penalty == "lfd"
         self.remembers = self.replay or self.descends or self.ep in ("descent", "grid")
@@ -84,7 +85,8 @@ class LFD(Method):
             self.measured[f"r_rel/{task.index}"] = self.nu.relative(weights)
         if task.index and self.descends and old is not None:
             yield from self.find_direction(old, task)
-        yield Fit(task.train, only=parts, replay=replay, replay_batch=self.memory_batch)
+        decay = 0.0 if task.index and self.pulls else None  # one pull at a time: this one is to zero
+        yield Fit(task.train, only=parts, replay=replay, replay_batch=self.memory_batch, weight_decay=decay)
         if self.remembers:
             features = self.model.eval().features if self.choice == "herding" else None
             self.memory.add_each(task.train, self.per_class, features)
@@ -101,7 +103,7 @@ class LFD(Method):
         if self.line.start and self.pulls:
             w = [self.model.get_parameter(name) for name in self.held]
             start = [self.line.start.module.get_buffer(name) for name in self.held]
-            nu, each = list(self.nu.parts().values()), self.nu.per_tensor
+            nu, each = list(self.nu.parts().values()), self.scope != "global"
             off = distance_from_line(w, start, nu, per_tensor=each) if nu else squared_distance(w, start)
             terms["penalty"] = self.alpha * off
         return terms

@@ -24,7 +24,7 @@ from torch import nn
 from ..data import Batch, Task
 from ..kinds import NonNegative
 from ..models import Snapshot, folded
-from ..ops import among, cross_entropy, squared_distance
+from ..ops import among, cross_entropy, in_full, squared_distance
 from .base import Fit, Method, Terms, method
 from .warmup import warm_up
 
@@ -61,12 +61,15 @@ class LFL(Method):
 
     def loss(self, batch: Batch, task: Task) -> Terms:
         """L_new, and λ_i/2 times the features' squared distance, the mean over the batch."""
-        features = self.model.features(batch.x)
-        terms = {"new": cross_entropy(self.model.head(features), batch.y, self.rivals)}
-        if self.old is not None:
-            old = self.old(batch.x)
-            apart = squared_distance(
-                [features[:, : old.shape[1]]], [old]
-            )  # a network may have gained features
-            terms["features"] = self.weight / 2 * apart / len(batch.x)
+        with in_full(
+            batch.x.device
+        ):  # how far features that hardly moved have moved is lost in half precision
+            features = self.model.features(batch.x)
+            terms = {"new": cross_entropy(self.model.head(features), batch.y, self.rivals)}
+            if self.old is not None:
+                old = self.old(batch.x)
+                apart = squared_distance(
+                    [features[:, : old.shape[1]]], [old]
+                )  # a network may have gained features
+                terms["features"] = self.weight / 2 * apart / len(batch.x)
         return terms

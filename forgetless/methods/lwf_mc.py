@@ -60,6 +60,11 @@ class LwFMC(Method):
                 f"lwf_mc was asked for {self.fixed_width} outputs (fixed_width), but {len(task.seen)} classes have "
                 f"come by task {task.index}. Set fixed_width to the stream's number of classes, or to 0."
             )
+        if self.fixed_width and self.model.nodes:
+            raise SettingsError(
+                "lwf_mc was asked for outputs that are there from the start (fixed_width), and for a network that "
+                "gains nodes as its head grows (widen): the head would never grow. Leave one of them out."
+            )
         self.model.grow(range(max(self.fixed_width, len(task.seen))))
         self.get_buffer("known").fill_(len(task.seen))
         yield Fit(task.train)
@@ -75,6 +80,10 @@ class LwFMC(Method):
             answers = self.old(batch.x)[:, : self.before]
             terms["old"] = distill_sigmoid(logits[:, : self.before], answers) / outputs
         return terms
+
+    def validation_loss(self, batch: Batch, task: Task) -> Tensor:
+        """The sum over new classes, as in training. -> ()"""
+        return binary_cross_entropy(self.model(batch.x), batch.y, self.before)
 
     def logits(self, x: Tensor, task: Task | None = None) -> Tensor:
         """Scores of the classes seen so far; outputs that wait for theirs cannot win."""

@@ -56,9 +56,11 @@ class LwM(Method):
     gamma: NonNegative = 1.0  # γ, of the attention (eq. 3; no value is published)
     # form of L_D: the whole binary cross-entropy; as printed (eq. 1); a softmax at `temperature`, as others have it
     ld: Literal["bce", "printed", "softmax"] = "bce"
+    ld_reduction: Literal["sum", "mean"] = "sum"  # of L_D over the labels of a group
     temperature: Positive = 2.0  # T of ld=softmax, which is not the paper's
     base_class: Literal["student", "teacher"] = "student"  # whose best base class b is (section 4.1: M_t's)
     relu: bool = True  # rectify Q (eq. 2)
+    channel_sum: bool = True  # Q sums over the channels (eq. 2); False: it keeps them, as some code does
     # what L_AD is differentiated through: full: all of Q; first_order: A alone; detached: nothing, a common fault
     attention: Literal["full", "first_order", "detached"] = "full"
     # how Q is computed: closed: from head rows; autograd: second-order; auto: closed where the network allows it
@@ -121,14 +123,18 @@ class LwM(Method):
         softmax: Distance = partial(distill, temperature=self.temperature)
         forms: dict[str, Distance] = {"bce": distill_sigmoid, "printed": distill_one_sided}
         form = forms.get(self.ld, softmax)
-        return torch.stack([g.softmaxes * form(g.now(z), g.old(v)) for g in self.groups]).sum()
+        parts = [g.softmaxes * form(g.now(z), g.old(v)) for g in self.groups]
+        if self.ld_reduction == "mean":
+            parts = [part / g.now(z).shape[-1] for part, g in zip(parts, self.groups, strict=True)]
+        return torch.stack(parts).sum()
 
     def attend(self, now: Look, before: Look) -> tuple[Tensor, Tensor]:
         """L_AD of each image, from what student and teacher see of it, and whether a map is dead. -> (B,), (B,)"""
         z, v = now.scores, before.scores
         b = (z[:, : v.shape[1]] if self.base_class == "student" else v).argmax(1)
-        q_old = before.at(b, closed=self.closed, relu=self.relu, first_order=True).detach()
-        q_now = now.at(b, closed=self.closed, relu=self.relu, first_order=self.attention != "full")
+        form = {"closed": self.closed, "relu": self.relu, "channel_sum": self.channel_sum}
+        q_old = before.at(b, first_order=True, **form).detach()
+        q_now = now.at(b, first_order=self.attention != "full", **form)
         if self.attention == "detached":
             q_now = q_now.detach()
         keep = self.dead_map == "keep"

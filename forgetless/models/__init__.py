@@ -5,7 +5,7 @@ from .attention import Look, in_closed_form, look, mapped, require_pixels, watch
 from .containers import BufferDict, Snapshot
 from .folding import folded
 from .model import Head, Model
-from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model
+from .registry import BACKBONES, Backbone, ConvBackbone, backbone, build_model, linear_layers
 
 __all__ = [
     "BACKBONES",
@@ -23,6 +23,7 @@ __all__ = [
     "in_closed_form",
     "lenet",
     "lenet_wsn",
+    "linear_layers",
     "look",
     "mapped",
     "mlp",

@@ -21,13 +21,24 @@ class Look(NamedTuple):
     scores: Tensor
     rows: Tensor
 
-    def at(self, classes: Tensor, *, closed: bool, relu: bool = True, first_order: bool = False) -> Tensor:
-        """Grad-CAM of one class for each image: in closed form, or by differentiation. (B,) -> (B, H, W)"""
+    def at(
+        self,
+        classes: Tensor,
+        *,
+        closed: bool,
+        relu: bool = True,
+        first_order: bool = False,
+        channel_sum: bool = True,
+    ) -> Tensor:
+        """Grad-CAM of one class for each image: in closed form, or by differentiation.
+
+        (B,) -> (B, H, W), or (B, D, H, W) without the sum over channels
+        """
         if closed:
             rows = self.rows.detach() if first_order else self.rows
-            return class_map(self.maps, rows[classes], relu=relu)
+            return class_map(self.maps, rows[classes], relu=relu, channel_sum=channel_sum)
         scores = self.scores.gather(1, classes[:, None])[:, 0]
-        return gradient_map(self.maps, scores, relu=relu, first_order=first_order)
+        return gradient_map(self.maps, scores, relu=relu, first_order=first_order, channel_sum=channel_sum)
 
 
 def mapped(model: Model) -> ConvBackbone:
@@ -50,13 +61,14 @@ def in_closed_form(model: Model, asked: Literal["auto", "closed", "autograd"]) -
     Raises:
         SettingsError: the model has no maps, or the closed form was asked for and is not valid.
     """
-    averages = mapped(model).averages
-    if asked == "closed" and not averages:
+    linear = mapped(model).averages and not model.head.hidden
+    if asked == "closed" and not linear:
         raise SettingsError(
-            f"Attention maps in closed form were asked for (cam=closed), but {type(model.backbone).__name__} does not "
-            "average its last maps. Use cam=autograd, or a network that does: resnet18, resnet32."
+            "Attention maps in closed form were asked for (cam=closed), but the scores of "
+            f"{type(model.backbone).__name__} are not linear in the average of its last maps. Use cam=autograd, or a "
+            "network in which they are: resnet18, resnet32."
         )
-    return averages and asked != "autograd"
+    return linear and asked != "autograd"
 
 
 def require_pixels(model: Model, x: Tensor) -> None:

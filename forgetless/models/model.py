@@ -20,7 +20,8 @@ class Head(nn.Module):
 
     def __init__(self, width: int, hidden: Sequence[int] = (), *, biases: bool = True) -> None:
         super().__init__()
-        self.width, self.hidden, self.biases = width, tuple(hidden), biases
+        self.width = self.narrow = width  # of the features now, and as they were at first
+        self.hidden, self.biases = tuple(hidden), biases
         self.blocks = nn.ModuleList()
         self.register_buffer(
             "place", torch.empty(0), persistent=False
@@ -74,7 +75,7 @@ class Head(nn.Module):
             lowest = "below.0.weight" if self.hidden else "weight"
             made = (self._block(block[lowest].shape[1], len(block["weight"])) for block in stored)
             self.blocks = nn.ModuleList(block.to(self.get_buffer("place")) for block in made)
-            self.width = cast(Rows, self.blocks[-1]).reads if stored else self.width
+            self.width = cast(Rows, self.blocks[-1]).reads if stored else self.narrow
         super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -55,6 +55,21 @@ class ConvBackbone(Backbone):
         return self.pool(self.maps(x))
 
 
+def linear_layers(model: Model) -> list[nn.Module]:
+    """The fully connected layers of a model's backbone, but for an mlp's first.
+
+    Raises:
+        SettingsError: it has none.
+    """
+    names = model.backbone.linear if isinstance(model.backbone, Backbone) else ()
+    if not names:
+        raise SettingsError(
+            f"The fully connected layers below the head were asked for, but {type(model.backbone).__name__} has none. "
+            "Use an mlp of several layers or a lenet, or the method frozen, which trains heads alone."
+        )
+    return [model.backbone.get_submodule(name) for name in names]
+
+
 Builder = Callable[[Shape, Sequence[int] | None], Backbone]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 

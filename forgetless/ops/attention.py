@@ -30,17 +30,20 @@ def in_full(device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, enabled=False)
 
 
-def class_map(maps: Tensor, rows: Tensor, *, relu: bool = True) -> Tensor:
+def class_map(maps: Tensor, rows: Tensor, *, relu: bool = True, channel_sum: bool = True) -> Tensor:
     """Grad-CAM in closed form, of scores linear in the maps' mean over pixels. (B, D, H, W), (B, D) -> (B, H, W)
 
     `rows` are the weights of each image's class. The gradient of its score is w_k / (H W) at every pixel of A_k,
-    so nothing needs differentiating twice: value and gradients are those of `gradient_map`.
+    so nothing needs differentiating twice: value and gradients are those of `gradient_map`. Without `channel_sum` the
+    channels are kept: (B, D, H, W).
     """
     with in_full(maps.device):
-        return _weigh(full(maps), full(rows) / maps[0, 0].numel(), relu)
+        return _weigh(full(maps), full(rows) / maps[0, 0].numel(), relu, channel_sum)
 
 
-def gradient_map(maps: Tensor, scores: Tensor, *, relu: bool = True, first_order: bool = False) -> Tensor:
+def gradient_map(
+    maps: Tensor, scores: Tensor, *, relu: bool = True, first_order: bool = False, channel_sum: bool = True
+) -> Tensor:
     """Grad-CAM by differentiation, for any network above the maps. (B, D, H, W), (B,) -> (B, H, W)
 
     The map itself can be differentiated; with `first_order` only with the weights alpha taken as constants.
@@ -57,7 +60,7 @@ def gradient_map(maps: Tensor, scores: Tensor, *, relu: bool = True, first_order
         )
     with in_full(maps.device):
         (gradient,) = torch.autograd.grad(scores.sum(), maps, create_graph=not first_order, retain_graph=True)
-        return _weigh(maps, gradient.mean((2, 3)), relu)
+        return _weigh(maps, gradient.mean((2, 3)), relu, channel_sum)
 
 
 def attention_distance(
@@ -88,8 +91,10 @@ def attention_distance(
     return apart / now.shape[1] if reduction == "mean" else apart, dead[:, 0]
 
 
-def _weigh(maps: Tensor, alpha: Tensor, relu: bool) -> Tensor:
-    """The sum over k of alpha_k A_k. (B, D, H, W), (B, D) -> (B, H, W)"""
+def _weigh(maps: Tensor, alpha: Tensor, relu: bool, channel_sum: bool) -> Tensor:
+    """The sum over k of alpha_k A_k, or each of them. (B, D, H, W), (B, D) -> (B, H, W) or (B, D, H, W)"""
+    if not channel_sum:
+        return F.relu(maps * alpha[:, :, None, None]) if relu else maps * alpha[:, :, None, None]
     pixels = maps.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H W, D): no copy where maps lie channels-last
     q = torch.bmm(pixels, alpha[:, :, None]).view(len(maps), *maps.shape[2:])
     return F.relu(q) if relu else q

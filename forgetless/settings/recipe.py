@@ -20,9 +20,11 @@ class Recipe:
     optimizer: Optimizer = "adam"
     momentum: float = 0.0  # SGD's
     weight_decay: float = 0.0  # L2 in sgd and adam, decoupled in adamw
-    # step: a tenth after 60 % and again after 85 %; cosine: to zero; plateau: lowered whenever the validation loss
-    # has not become smaller for `patience` epochs, and stopped below `lr_floor`
+    # step: lowered at each of the milestones; cosine: to zero; plateau: lowered whenever the validation loss has not
+    # become smaller for `patience` epochs, and stopped below `lr_floor`
     schedule: Schedule = "constant"
+    milestones: tuple[float, ...] = (0.6, 0.85)  # of step, as shares of a task's training
+    step_factor: float = 0.1  # what step multiplies the rate by at each
     patience: int = 6  # of plateau, in epochs
     lr_factor: float = 0.5  # what plateau multiplies the rate by
     lr_floor: float = 1e-6  # the rate below which plateau ends the training of a task

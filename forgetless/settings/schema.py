@@ -19,7 +19,7 @@ Momentum = Annotated[float, Ge(0), Lt(1)]
 Factor = Annotated[float, Gt(0), Lt(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
 Border = Annotated[int, Ge(0), Le(64)]
-Count = Annotated[int, Ge(0), Le(1_000_000)]
+Count = Annotated[int, Ge(0), Le(16_384)]
 Side = Annotated[int, Ge(8), Le(1024)]
 Threads = Annotated[int, Gt(0), Le(1024)]
 
@@ -73,8 +73,12 @@ class Shared:
     weight_decay: Annotated[NonNegative | None, "L2 in sgd and adam, decoupled in adamw"] = None
     schedule: Annotated[
         Schedule | None,
-        "step: a tenth after 60 % and after 85 %; cosine: to zero; plateau: lowered when the validation loss rests",
+        "step: lowered at the milestones; cosine: to zero; plateau: lowered when the validation loss rests",
     ] = None
+    milestones: Annotated[
+        tuple[Factor, ...] | None, "of step: after which shares of a task's training, 0.6,0.85"
+    ] = None
+    step_factor: Annotated[Factor | None, "of step: what the rate is multiplied by at each, 0.1"] = None
     patience: Annotated[PositiveInt | None, "of plateau: epochs without a smaller validation loss"] = None
     lr_factor: Annotated[Factor | None, "of plateau: what the rate is multiplied by then"] = None
     lr_floor: Annotated[NonNegative | None, "of plateau: a task ends once the rate is below"] = None

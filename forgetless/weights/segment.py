@@ -14,11 +14,13 @@ LARGEST = 5.0  # derivative by the place, beyond which it is clipped
 class Segment(nn.Module):
     """Where it starts, and a place from 0, there, to 1, the network as it is. Without a start unless begun.
 
-    Train the place by plain gradient descent, with `clip` and `stay` as the Fit's hooks.
+    Train the place by plain gradient descent, with `clip` and `stay` as the Fit's hooks. Unless it is clamped, it may
+    leave the segment along its line.
     """
 
-    def __init__(self, place: float) -> None:
+    def __init__(self, place: float, *, clamped: bool = True) -> None:
         super().__init__()
+        self.clamped = clamped
         self.start: Snapshot | None = None
         self.first = place
         self.place = nn.Parameter(torch.tensor(place), requires_grad=False)
@@ -57,5 +59,6 @@ class Segment(nn.Module):
 
     @torch.no_grad()
     def stay(self, *_: object) -> None:
-        """After the step: on the segment."""
-        self.place.clamp_(0, 1)
+        """After the step: on the segment, if that is asked for."""
+        if self.clamped:
+            self.place.clamp_(0, 1)
