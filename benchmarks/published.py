@@ -4,9 +4,9 @@ Each cell is a run folder below --runs; what is finished there is not run again,
 """
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from forgetless.estimates import Published, estimate, verdict
@@ -223,17 +223,16 @@ def main() -> None:
 
 def _row(row: Row, scenario: str, published: Published | None, runs: list[Run]) -> dict[str, Any]:
     ours = estimate([run.accuracy[-1].mean() for run in runs])
-    seconds: Mapping[str, float] = runs[0].seconds
     return {
         "method": row.label or row.method,
         "scenario": scenario,
-        "published %": None if published is None else 100 * published.mean,
+        "published %": None if published is None else round(100 * published.mean, 2),
         "ours %": round(100 * ours.mean, 2),
         "std": None if ours.std is None else round(100 * ours.std, 2),
         "n": ours.n,
         "verdict": None if published is None else verdict(ours, published),
         "forgetting %": round(100 * sum(run.metrics["forgetting"] or 0 for run in runs) / len(runs), 2),
-        "seconds a run": round(seconds["total"], 1),
+        "seconds a run": round(median(run.seconds["total"] for run in runs), 1),
         "accuracy": [run.accuracy.round(4).tolist()[-1] for run in runs],
         "weights_sha256": [run.result["weights_sha256"][:16] for run in runs],
         "settings": runs[0].path.name.rpartition("-")[2],
