@@ -1,7 +1,7 @@
 """Linear layers that come in blocks, one with each growth: what a block is, and how it is made again from a state."""
 
 from collections.abc import Sequence
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -55,11 +55,9 @@ def first(x: Tensor, width: int) -> Tensor:
 
 def stored_blocks(state: dict[str, Any], prefix: str) -> list[dict[str, Tensor]]:
     """The tensors of each of the `blocks` that a saved state has, by their names within the block."""
-    found: list[dict[str, Tensor]] = []
-    for number in count():
-        start = f"{prefix}blocks.{number}."
-        block = {key[len(start) :]: value for key, value in state.items() if key.startswith(start)}
-        if not block:
-            return found
-        found.append(block)
-    raise AssertionError("there is no last number")
+    found: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        if key.startswith(start := f"{prefix}blocks."):
+            number, _, name = key.removeprefix(start).partition(".")
+            found.setdefault(int(number), {})[name] = value
+    return [found[number] for number in sorted(found)]
