@@ -159,3 +159,27 @@ def test_a_certificate_of_fewer_tasks_does_not_pass(run):
 def test_nothing_named_is_a_matter_of_usage(capsys):
     assert main(["certify"]) == 2
     assert "Which run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "form", "guarded"),
+    [
+        ("frozen", {"widen": 5, "hidden": (12, 8)}, 2 * (3 + 3) + 3 * 2),
+        ("frozen", {"head_layers": 2, "hidden": (12, 8)}, 2 + 3 * 4),
+        ("wsn", {"head_layers": 2, "hidden": (12, 8)}, None),
+    ],
+)
+def test_networks_that_gain_nodes_or_layers_are_certified_too(method, form, guarded, tmp_path):
+    settings = resolve(method, "split-digits/3", QUICK | form | {"scenario": "task"})
+    run = run_settings(settings, runs=tmp_path / "runs").path
+    assert certify(run).holds
+    names = [name for name, value in load_file(run / "model.safetensors").items() if value.dtype == "float32"]
+    if guarded is None:
+        names = [name for name in names if "head.blocks.0" in name]
+        assert len(names) == 2, "no biases, as in the official networks"
+    else:
+        assert len(names) == guarded
+    for name in names:
+        copy = shutil.copytree(run, tmp_path / name / run.name)
+        flip(copy, name)
+        assert not certify(copy).holds, name
