@@ -9,6 +9,7 @@ from .results import RESULTS
 TOP = Path(__file__).parent.parent
 START, END = "<!-- table: written by `python -m benchmarks.readme` -->\n", "<!-- end of table -->"
 SHOWN = {"finetune": "fine-tuning", "lwf (its own defaults)": "LwF", "joint": "joint training, all data kept"}
+OTHERS = (("ewc", "ewc", "ewc, online"), ("icarl", "icarl"))  # results, and which of their rows are shown too
 COLORS = ("#b3b3b3", "#0072b2", "#e69f00")  # told apart by all eyes
 
 
@@ -16,6 +17,9 @@ def main() -> None:
     """Write both."""
     found = json.loads((RESULTS / "split-mnist.json").read_text())
     rows = {(row["method"], row["scenario"]): row for row in found["rows"]}
+    for name, *labels in OTHERS:
+        other = json.loads((RESULTS / f"{name}.json").read_text())["rows"]
+        rows |= {(row["method"], row["scenario"]): row for row in other if row["method"] in labels}
     _draw({name: _means(rows[name, "class"]) for name in SHOWN})
     readme = TOP / "README.md"
     before, _, rest = readme.read_text().partition(START)
@@ -67,13 +71,14 @@ def _table(rows: dict[tuple[str, str], dict[str, Any]], found: dict[str, Any]) -
         "| --- | --- | --- | --- |",
     ]
     for name in dict.fromkeys(method for method, _ in rows):
-        cells = [_cell(rows[name, scenario]) for scenario in ("task", "domain", "class")]
+        cells = [_cell(rows.get((name, scenario))) for scenario in ("task", "domain", "class")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     n = next(iter(rows.values()))["n"]
     return (
         "\n".join(lines)
         + f"\n\nMean ± standard deviation of {n} seeds; in brackets what was published ({found['source']}). "
-        + "Made by `python -m benchmarks.published split-mnist`.\n"
+        + "ewc: Hsu et al.; icarl: van de Ven & Tolias 2019, arXiv 1904.07734. "
+        + "Made by `python -m benchmarks.published split-mnist`, `ewc` and `icarl`.\n"
     )
 
 
@@ -87,7 +92,9 @@ def _wsn() -> str:
     )
 
 
-def _cell(row: dict[str, Any]) -> str:
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
     published = "" if row["published %"] is None else f" ({row['published %']:.2f})"
     return f"{row['ours %']:.2f} ± {row['std']:.2f}{published}"
 
