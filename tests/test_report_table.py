@@ -164,3 +164,14 @@ def test_csv_holds_the_numbers_in_full(compared):
 def test_csv_does_not_start_a_formula(tmp_path):
     text = render_csv(table_of([fake_run(tmp_path, "=cmd()", stream="x")]))
     assert "'=cmd()" in text
+
+
+def test_a_label_names_what_is_unusual_and_the_methods_own_settings(tmp_path):
+    paths = [
+        fake_run(tmp_path, weight=1.0, widen=4),
+        fake_run(tmp_path, weight=1.0, widen=0, limit=None),
+        fake_run(tmp_path, weight=2.0),  # of a time before there was such a setting
+        fake_run(tmp_path, weight=2.0, limit=30),
+    ]
+    labels = {group.label for group in sections_of([load(path) for path in paths])[0].groups}
+    assert labels == {"lwf weight=1 widen=4", "lwf weight=1", "lwf weight=2", "lwf limit=30 weight=2"}

@@ -13,6 +13,13 @@ from ..record import Run
 from ..settings.recipe import Recipe
 from ..settings.settings import Settings
 
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 FLOOR, CEILING = "finetune", "joint"
 
 _NOT_ITS_IDENTITY = {"seed", "method_file"}
@@ -20,6 +27,12 @@ _NAMED_ALREADY = {"method", "stream", "scenario", "hyper", "recipe", "method_sha
 PROTOCOL = (
     {field.name for kind in (Settings, Recipe) for field in fields(kind)} - _NOT_ITS_IDENTITY - _NAMED_ALREADY
 )
+USUAL = {
+    field.name: _shown(field.default)
+    for kind in (Settings, Recipe)
+    for field in fields(kind)
+    if field.name in PROTOCOL
+}
 
 _MACHINE = ("forgetless", "torch", "device_name", "precision")
 
@@ -156,14 +169,19 @@ def _identity(run: Run) -> str:
 
 
 def _labels(settings: Sequence[dict[str, Any]], members: Sequence[tuple[Run, ...]]) -> list[str]:
-    """The method's name, and what tells it from other configurations of the same method."""
+    """The method's name, and what tells it from other configurations of the same method.
+
+    Of settings that are not the method's own, only what is not as usual is named.
+    """
     labels: list[str] = []
     for asked, group in zip(settings, members, strict=True):
         method = group[0].method
         kin = [other for other, runs in zip(settings, members, strict=True) if runs[0].method == method]
         keys = sorted({key for other in kin for key in other})
         telling = [key for key in keys if len({_shown(other.get(key)) for other in kin}) > 1]
-        label = " ".join([method, *(f"{key}={_shown(asked.get(key))}" for key in telling)])
+        usual = {key for key in telling if _shown(asked.get(key, USUAL.get(key))) == USUAL.get(key)}
+        named = [key for key in telling if key not in usual]
+        label = " ".join([method, *(f"{key}={_shown(asked.get(key))}" for key in named)])
         same = labels.count(label)
         labels.append(f"{label} ({same + 1})" if same else label)
     return labels
@@ -177,9 +195,3 @@ def _ordered(groups: Sequence[Group]) -> tuple[Group, ...]:
         return {"floor": 0, "ceiling": 2}.get(group.role, 1), found.mean if found else math.inf, group.label
 
     return tuple(sorted(groups, key=place))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
