@@ -62,3 +62,25 @@ def test_it_is_drawn_with_larger_marks_for_larger_weights_among_the_reports_pict
     assert areas[0] < areas[1]
     assert {name for name, _ in picture.keys} == {"lwf, weight", "finetune"}
     assert picture.name in [each.name for each in all_pictures(found, colours_of(found.groups))]
+
+
+def test_curves_are_found_among_runs_that_differ_in_other_things_too(tmp_path):
+    """One for each scope; what was trained otherwise is left out, what only has other settings is a point."""
+    weighed = [
+        ("lwf", {"weight": w, "scope": scope}, 0.5, 0) for scope in ("new", "seen") for w in (0.3, 1.0, 3.0)
+    ]
+    others = [
+        ("lwf", {"weight": 1.0, "scope": "new", "epochs": 9.0}, 0.5, 0),
+        ("lwf", {"weight": 1.0, "scope": "new", "temperature": 7.0}, 0.5, 0),
+        ("finetune", {}, 0.1, 0),
+        ("finetune", {"epochs": 9.0}, 0.1, 0),
+        ("joint", {"epochs": 5.0}, 0.9, 0),  # trained otherwise than all curves, but there is no other
+    ]
+    curves = {curve.label: curve.weights for curve in curves_of(section(tmp_path, *weighed, *others).groups)}
+    assert curves == {
+        "finetune": (None,),
+        "lwf scope=new, weight": (0.3, 1.0, 3.0),
+        "lwf scope=seen, weight": (0.3, 1.0, 3.0),
+        "lwf scope=new temperature=7 weight=1": (None,),
+        "joint": (None,),
+    }

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -169,22 +169,35 @@ def _identity(run: Run) -> str:
 
 
 def _labels(settings: Sequence[dict[str, Any]], members: Sequence[tuple[Run, ...]]) -> list[str]:
-    """The method's name, and what tells it from other configurations of the same method.
-
-    Of settings that are not the method's own, only what is not as usual is named.
-    """
-    labels: list[str] = []
-    for asked, group in zip(settings, members, strict=True):
-        method = group[0].method
-        kin = [other for other, runs in zip(settings, members, strict=True) if runs[0].method == method]
-        keys = sorted({key for other in kin for key in other})
-        telling = [key for key in keys if len({_shown(other.get(key)) for other in kin}) > 1]
-        usual = {key for key in telling if _shown(asked.get(key, USUAL.get(key))) == USUAL.get(key)}
-        named = [key for key in telling if key not in usual]
-        label = " ".join([method, *(f"{key}={_shown(asked.get(key))}" for key in named)])
-        same = labels.count(label)
-        labels.append(f"{label} ({same + 1})" if same else label)
+    """The method's name, and what tells it from other configurations of the same method."""
+    kin: dict[str, list[int]] = {}
+    for place, group in enumerate(members):
+        kin.setdefault(group[0].method, []).append(place)
+    labels = [""] * len(settings)
+    for method, places in kin.items():
+        told = told_apart([settings[place] for place in places])
+        for place, words in zip(places, told, strict=True):
+            label = " ".join([method, *words])
+            same = labels.count(label)
+            labels[place] = f"{label} ({same + 1})" if same else label
     return labels
+
+
+def told_apart(settings: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """What tells each of these from the others, as `key=value`.
+
+    Of settings that are not a method's own, only what is not as usual.
+    """
+    keys = sorted({key for one in settings for key in one})
+    telling = [key for key in keys if len({_shown(one.get(key)) for one in settings}) > 1]
+    return [
+        [
+            f"{key}={_shown(one.get(key))}"
+            for key in telling
+            if _shown(one.get(key, USUAL.get(key))) != USUAL.get(key)
+        ]
+        for one in settings
+    ]
 
 
 def _ordered(groups: Sequence[Group]) -> tuple[Group, ...]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ..record import Run
 from .figures import Colours, colour, swatch
 from .formats import percent
-from .groups import PROTOCOL, Group, Section
+from .groups import PROTOCOL, Group, Section, told_apart
 from .palette import colours_of
 from .picture import Picture
 from .svg import Frame, drawing, element, marker, points, ticks
@@ -53,18 +53,53 @@ def pictures(section: Section) -> list[Picture]:
 
 
 def curves_of(groups: Sequence[Group]) -> list[Curve]:
-    """A curve for each method whose configurations differ in one number of its own, else a point for each."""
+    """A curve for configurations of a method that differ in one number of its own, and points for the others.
+
+    Where there are curves, a configuration that was trained otherwise than all of them is left out.
+    """
     known = [group for group in groups if any(len(run.accuracy) > 1 for run in group.finished)]
+    methods = dict.fromkeys(group.method for group in known)
+    weighed = {method: _weighed([group for group in known if group.method == method]) for method in methods}
+    trained = {_training(line[0]) for _, lines in weighed.values() for line in lines}
     curves = []
-    for method in dict.fromkeys(group.method for group in known):
-        mine = [group for group in known if group.method == method]
-        knob = _knob(mine)
-        if knob is None:
-            curves += [_curve(group.label, [group], [None]) for group in mine]
-            continue
-        mine.sort(key=lambda group: float(group.settings[knob]))
-        curves.append(_curve(f"{method}, {knob}", mine, [float(group.settings[knob]) for group in mine]))
+    for method, (knob, lines) in weighed.items():
+        fixed = [{key: value for key, value in line[0].settings.items() if key != knob} for line in lines]
+        for line, words in zip(lines, told_apart(fixed), strict=True):
+            label = f"{' '.join([method, *words])}, {knob}"
+            curves.append(_curve(label, line, [float(group.settings[knob]) for group in line]))
+        alone = [
+            group for group in known if group.method == method and not any(group in line for line in lines)
+        ]
+        alike = [group for group in alone if _training(group) in trained]
+        curves += [_curve(group.label, [group], [None]) for group in alike or ([] if lines else alone)]
     return curves
+
+
+def _weighed(groups: Sequence[Group]) -> tuple[str, list[list[Group]]]:
+    """The number of the method's own over which its configurations make the longest lines, and these, in order."""
+    best: tuple[str, list[list[Group]]] = "", []
+    keys = dict.fromkeys(key for group in groups for key in group.settings if key not in PROTOCOL)
+    for knob in keys:
+        if not all(type(group.settings.get(knob)) in (int, float) for group in groups):
+            continue
+        found: dict[str, list[Group]] = {}
+        for group in groups:
+            rest = sorted((key, repr(value)) for key, value in group.settings.items() if key != knob)
+            found.setdefault(repr(rest), []).append(group)
+        lines = [sorted(line, key=lambda group: float(group.settings[knob])) for line in found.values()]
+        lines = [line for line in lines if len(line) > 1]
+        if _length(lines) > _length(best[1]):
+            best = knob, lines
+    return best
+
+
+def _length(lines: Sequence[Sequence[Group]]) -> int:
+    return max(map(len, lines), default=0)
+
+
+def _training(group: Group) -> str:
+    """How a configuration was trained, its method's own settings apart."""
+    return repr(sorted((key, repr(value)) for key, value in group.settings.items() if key in PROTOCOL))
 
 
 def lines(curves: Sequence[Curve], colours: Colours) -> Markup:
@@ -115,20 +150,6 @@ def _reach(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     room = max(0.05 * (high - low), 0.002)
     return low - room, min(1.0, high + room)
-
-
-def _knob(groups: Sequence[Group]) -> str | None:
-    """The one number of the method's own in which its configurations differ."""
-    keys = dict.fromkeys(key for group in groups for key in group.settings)
-    differing = [key for key in keys if len({_key(group.settings.get(key)) for group in groups}) > 1]
-    if len(differing) != 1 or differing[0] in PROTOCOL:
-        return None
-    values = [group.settings.get(differing[0]) for group in groups]
-    return differing[0] if all(type(value) in (int, float) for value in values) else None
-
-
-def _key(value: Any) -> str:
-    return repr(value)
 
 
 def _curve(label: str, groups: Sequence[Group], weights: Sequence[float | None]) -> Curve:
