@@ -108,29 +108,6 @@ def test_growth_in_a_task_keeps_old_answers_and_each_weight_once(scenario):
     assert len(held) == len({id(weight) for weight in held}) == len(list(method.model.parameters()))
 
 
-@pytest.mark.parametrize("scenario", ["task", "class"])
-def test_the_warm_up_trains_the_new_rows_and_moves_nothing_else(scenario):
-    method, _ = learned(LwF, scenario, 1, warmup=3.0, warmup_lr=0.2)
-    task = tiny.stream(scenario).task(1)
-    fits = method.learn(task)
-    fit, before = next(fits), tiny.bits(method)
-    assert (fit.name, fit.epochs, fit.lr) == ("warmup", 3.0, 0.2)
-    solve(method, fit, task, **RECIPE)
-    moved = {name for name, value in tiny.bits(method).items() if not torch.equal(value, before[name])}
-    assert moved == {"model.head.blocks.1.weight", "model.head.blocks.1.bias"}
-    assert any("running_mean" in name for name in before), "there are statistics that could have moved"
-    fit = next(fits)
-    assert (fit.name, fit.only, fit.lr) == ("main", None, None)
-    assert next(fits, None) is None
-
-
-@pytest.mark.parametrize(("scenario", "index"), [("domain", 1), ("class", 0), ("task", 0)])
-def test_there_is_no_warm_up_without_new_rows_or_before_there_is_anything_to_spare(scenario, index):
-    method, _ = learned(LwF, scenario, index, warmup=1.0)
-    names = [fit.name for fit in method.learn(tiny.stream(scenario).task(index))]
-    assert names == ["main"]
-
-
 @pytest.mark.parametrize("teacher", ["online", "recorded"])
 def test_the_teacher_stays_as_it_was_and_the_next_one_is_the_student(teacher):
     method, _ = learned(LwF, "class", 1, teacher=teacher)

@@ -1,4 +1,4 @@
-"""Warm-ups and lower rates, of fine-tuning and of less-forgetting learning."""
+"""Warm-ups, lower rates, and what of a network is trained."""
 
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from forgetless.models import build_model
 from forgetless.settings.recipe import Recipe
 
 PLAN = Plan(torch.device("cpu"), "fp32", "a test", 1, deterministic=False)
+WARMED = ["finetune", "lwf", "lfl"]
 RECIPE = {"momentum": 0.9, "weight_decay": 0.01}
 
 
@@ -26,7 +27,7 @@ def learned(name, tasks, scenario="task", **fields):
     return method
 
 
-@pytest.mark.parametrize("name", ["finetune", "lfl"])
+@pytest.mark.parametrize("name", WARMED)
 @pytest.mark.parametrize("scenario", ["task", "class"])
 def test_the_warm_up_trains_the_new_rows_and_moves_nothing_else(name, scenario):
     method, task = learned(name, 1, scenario, warmup=3.0, warmup_lr=0.2), tiny.stream(scenario).task(1)
@@ -36,12 +37,13 @@ def test_the_warm_up_trains_the_new_rows_and_moves_nothing_else(name, scenario):
     solve(method, fit, task, **RECIPE)
     moved = {name for name, value in tiny.bits(method).items() if not torch.equal(value, before[name])}
     assert moved == {"model.head.blocks.1.weight", "model.head.blocks.1.bias"}
+    assert any("running_mean" in name for name in before), "there are statistics that could have moved"
     terms = (fit.loss or method.loss)(tiny.batch(task.train), task)
     assert set(terms) == {"new"}, "with the shared weights at rest, nothing else could move"
     assert (next(fits).name, next(fits, None)) == ("main", None)
 
 
-@pytest.mark.parametrize("name", ["finetune", "lfl"])
+@pytest.mark.parametrize("name", WARMED)
 @pytest.mark.parametrize(("scenario", "index"), [("domain", 1), ("task", 0)])
 def test_there_is_none_without_new_rows_or_before_there_is_anything_to_spare(name, scenario, index):
     method = learned(name, index, scenario, warmup=1.0)
@@ -99,7 +101,7 @@ def test_a_head_on_features_at_rest_may_learn_faster():
     assert (first.rates, later.rates) == ({}, {method.model.head.blocks[1]: 5.0})
 
 
-@pytest.mark.parametrize("name", ["finetune", "lwf", "lfl"])
+@pytest.mark.parametrize("name", WARMED)
 def test_a_warm_up_is_not_watched_by_its_validation_loss(name):
     """It would end early for one method and not for another: its loss is the method's own in one of them."""
     recipe = Recipe(epochs=2, batch=4, lr=0.1, optimizer="sgd", schedule="plateau", patience=1, keep="best")

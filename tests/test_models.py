@@ -280,20 +280,6 @@ def test_facing_names_the_backbone_and_the_blocks_concerned():
     assert model.facing((3, 4)) == [model.backbone, blocks[1], blocks[2]]
 
 
-@pytest.mark.parametrize("grown", [(), (2,), (2, 9)])
-def test_a_state_brings_its_own_head_and_loading_draws_nothing(grown):
-    model = built("lenet", 3)
-    model.grow(range(8))
-    other = build_model("lenet", SHAPES["lenet"])
-    for classes in grown:
-        other.grow(range(classes))
-    random = torch.get_rng_state()
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(random, torch.get_rng_state())
-    assert tiny.same(tiny.bits(model), tiny.bits(other))
-    assert other.head.groups == model.head.groups
-
-
 def test_a_deep_copy_is_independent():
     model = built("resnet32")
     copy = deepcopy(model)

@@ -124,7 +124,7 @@ def test_training_what_was_added_changes_no_old_answer_and_training_all_does():
     assert not torch.equal(model(X)[:, :3], before)
 
 
-@pytest.mark.parametrize("options", [{"widen": 6}, {"head_layers": 2}, {"head_layers": 2, "widen": 5}])
+@pytest.mark.parametrize("options", [{}, {"widen": 6}, {"head_layers": 2}, {"head_layers": 2, "widen": 5}])
 @pytest.mark.parametrize("grown", [(), (3,), (3, 4, 9)])
 def test_a_state_brings_its_own_form_and_loading_draws_nothing(options, grown):
     model = built(hidden=(20, 16, 12), **options)
@@ -137,6 +137,7 @@ def test_a_state_brings_its_own_form_and_loading_draws_nothing(options, grown):
     other.load_state_dict(model.state_dict())
     assert torch.equal(random, torch.get_rng_state())
     assert tiny.same(tiny.bits(model), tiny.bits(other))
+    assert other.head.groups == model.head.groups
     assert torch.equal(model(X), other.eval()(X))
 
 
