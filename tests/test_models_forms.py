@@ -190,7 +190,6 @@ def task_stream():
     [
         ("finetune", {"warmup": 1.0, "shared_lr": 0.1}), ("lwf", {"warmup": 1.0}), ("lfl", {"weight": 1.0}),
         ("l2_anchor", {}), ("ewc", {}), ("icarl", {"per_class": 2}), ("lfd", {}), ("frozen", {}), ("duplicate", {}),
-        ("lwf_mc", {}),
     ],
 )  # fmt: skip
 def test_methods_learn_with_such_networks_and_a_saved_state_goes_on_the_same(name, fields, options):
@@ -205,8 +204,6 @@ def test_methods_learn_with_such_networks_and_a_saved_state_goes_on_the_same(nam
             learn(method, stream.task(index, with_past=method.needs_past), momentum=0.9, weight_decay=0.01)
         return method
 
-    if "class" in METHODS[name].scenarios and "task" not in METHODS[name].scenarios:
-        pytest.skip("not in the task scenario")
     whole, half = through(fresh(), 0, 3), through(fresh(), 0, 2)
     other = fresh()
     other.load_state_dict(half.state_dict())
