@@ -8,9 +8,8 @@ of whatever is done: `--table`. `forgetless report RUNS --figures DIR` draws the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
-
-import numpy as np
 
 from forgetless.estimates import estimate
 from forgetless.record import Run
@@ -139,7 +138,7 @@ def _row(label: str, runs: list[Run]) -> dict[str, Any]:
     for task, name in enumerate(("old", "new")):
         value = estimate([100 * float(run.accuracy[-1, task]) for run in runs])
         shown |= {f"{name} %": round(value.mean, 2), f"{name} std": value.std and round(value.std, 2)}
-    return shown | {"seconds a run": round(float(np.mean([run.seconds["total"] for run in runs])), 1)}
+    return shown | {"seconds a run": round(median(run.seconds["total"] for run in runs), 1)}
 
 
 if __name__ == "__main__":
