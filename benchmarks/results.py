@@ -26,8 +26,10 @@ def write(name: str, module: str, content: dict[str, Any]) -> None:
 
 
 def _repeatable(arguments: list[str]) -> list[str]:
-    """The arguments without this machine's folders."""
-    return ["DIR" if Path(argument).is_absolute() else argument for argument in arguments]
+    """The arguments without this machine's folders, and such that they make the runs too."""
+    return [
+        "DIR" if Path(argument).is_absolute() else argument for argument in arguments if argument != "--table"
+    ]
 
 
 def commit() -> str:
