@@ -36,7 +36,7 @@ _PARTS = {
     "training": (
         "How the network is trained on each task. Left out: the stream's own.",
         ("epochs", "steps", "batch", "lr", "optimizer", "momentum", "weight_decay", "schedule", "milestones",
-         "step_factor", "patience",         "lr_factor", "lr_floor", "keep", "precision", "threads"),
+         "step_factor", "patience", "lr_factor", "lr_floor", "keep", "precision", "threads"),
     ),
     "network": ("Which network. Left out: the stream's own.", ("model", "hidden", "head_layers", "widen")),
     "data": (
@@ -206,14 +206,8 @@ def command_groups(facts: Sequence[MethodFacts]) -> list[Group]:
 
 def _shown(stream: str | None, facts: Sequence[MethodFacts]) -> dict[str, str]:
     """Defaults as help shows them: the method's, and the stream's where one is named."""
-    shown = {
-        "seed": "0",
-        "precision": "auto",
-        "threads": "auto",
-        "validation": "0",
-        "head_layers": "1",
-        "widen": "0",
-    }
+    shown = {"seed": "0", "precision": "auto", "threads": "auto", "validation": "0"}
+    shown |= {"head_layers": "1", "widen": "0"}
     shown |= {field.name: _text(field.default) for fact in facts for field in fact.fields}
     values = stream_values(parse_stream(stream)) if stream else {}
     return shown | {name: _text(value) for name, value in values.items() if value is not None}

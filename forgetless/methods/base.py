@@ -35,9 +35,8 @@ class Fit:
     name: str = "main"  # a word for logs and randomness; the Fit on the task's own data is `main`
     epochs: float | None = None
     lr: float | None = None
-    rates: Mapping[nn.Module, float] = field(
-        default_factory=dict
-    )  # what the rate is multiplied by in these parts
+    # what the rate is multiplied by in these parts; a later one overrules an earlier one that holds it
+    rates: Mapping[nn.Module, float] = field(default_factory=dict)
     optimizer: Optimizer | None = None
     momentum: float | None = None
     weight_decay: float | None = None

@@ -61,15 +61,13 @@ class LFL(Method):
 
     def loss(self, batch: Batch, task: Task) -> Terms:
         """L_new, and λ_i/2 times the features' squared distance, the mean over the batch."""
-        with in_full(
-            batch.x.device
-        ):  # how far features that hardly moved have moved is lost in half precision
+        # How far features have moved that hardly moved is lost in half precision.
+        with in_full(batch.x.device):
             features = self.model.features(batch.x)
             terms = {"new": cross_entropy(self.model.head(features), batch.y, self.rivals)}
             if self.old is not None:
                 old = self.old(batch.x)
-                apart = squared_distance(
-                    [features[:, : old.shape[1]]], [old]
-                )  # a network may have gained features
+                kept = features[:, : old.shape[1]]  # a network may have gained features
+                apart = squared_distance([kept], [old])
                 terms["features"] = self.weight / 2 * apart / len(batch.x)
         return terms
