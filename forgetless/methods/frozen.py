@@ -27,10 +27,8 @@ class Frozen(Method):
 
     head_lr: Positive = 1.0  # rate of later heads, as a multiple of the recipe's (Li & Hoiem, section 3.1: 5)
 
-    isolates: ClassVar[tuple[str, ...]] = (
-        "task",
-        "domain",
-    )  # in the class scenario new rows compete with old ones
+    # in the class scenario new rows compete with old ones
+    isolates: ClassVar[tuple[str, ...]] = ("task", "domain")
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Grow, then train everything the first time and the new head rows later."""
