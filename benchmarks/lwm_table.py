@@ -14,10 +14,9 @@ from forgetless.estimates import Estimate, estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
-from forgetless.sweep import run_many
 
 from . import results
-from .cells import finished, parser
+from .cells import parser, runs_of
 
 STREAM = "split-cifar100"
 SHARED = {"tasks": 5, "limit": 100, "epochs": 15.0, "class_order": "1993", "scenario": "class"}
@@ -39,11 +38,7 @@ def main() -> None:
     """Run what is missing, then write the table."""
     asked = parser(__doc__, "runs/lwm-table", 3).parse_args()
     cells = {(label, seed): settings(label, seed) for seed in range(asked.seeds) for label in ROWS}
-    if not asked.table:
-        run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
-    runs = {
-        key: run for key, cell in cells.items() if (run := finished(asked.runs / cell.folder)) is not None
-    }
+    runs = runs_of(cells, asked)
     results.write(
         "lwm-table",
         "benchmarks.lwm_table",

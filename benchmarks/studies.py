@@ -15,10 +15,9 @@ from forgetless.estimates import estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
-from forgetless.sweep import run_many
 
 from . import results
-from .cells import finished, parser
+from .cells import parser, runs_of
 
 STREAM, PRESET, HIDDEN = "split-fashion-mnist/2", "hsu", (400, 400, 400)
 STEPS = 940  # of each task in the study of sizes: as many as 4 epochs of all the data
@@ -107,13 +106,9 @@ def main() -> None:
     cells = {
         (label, seed): settings(row, seed) for seed in range(asked.seeds) for label, row in study.rows.items()
     }
-    if not asked.table:
-        run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
     found: dict[str, list[Run]] = {label: [] for label in study.rows}
-    for (label, _), cell in cells.items():
-        run = finished(asked.runs / cell.folder)
-        if run is not None:
-            found[label].append(run)
+    for (label, _), run in runs_of(cells, asked).items():
+        found[label].append(run)
     results.write(
         f"lwf-{asked.study}",
         "benchmarks.studies",

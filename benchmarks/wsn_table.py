@@ -12,10 +12,9 @@ from forgetless.estimates import Estimate, estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
-from forgetless.sweep import run_many
 
 from . import results
-from .cells import finished, parser
+from .cells import parser, runs_of
 
 POINT, DENSITY = 0.5, 3.0  # the least tolerance of accuracy, and that of the union density, in points
 SOURCE = "Kang et al., ICML 2022, tables 1 and 2: mean and standard deviation of 5 runs"
@@ -49,10 +48,8 @@ def main() -> None:
     words.add_argument("name", choices=CELLS)
     asked = words.parse_args()
     cell = CELLS[asked.name]
-    cells = [settings(cell, seed) for seed in range(asked.seeds or cell.seeds)]
-    if not asked.table:
-        run_many(cells, jobs=asked.jobs, data=asked.data, runs=asked.runs)
-    runs = [run for one in cells if (run := finished(asked.runs / one.folder)) is not None]
+    cells = {seed: settings(cell, seed) for seed in range(asked.seeds or cell.seeds)}
+    runs = list(runs_of(cells, asked).values())
     if not runs:
         raise SystemExit(f"No run of {asked.name} is finished below {asked.runs}.")
     note = (
