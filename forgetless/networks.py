@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 _LINEAR = {"lenet": 2, "lenet-wsn": 2}  # fully connected layers below the head, of those that have plain ones
-_HIDDEN = (400, 400)
+HIDDEN = (400, 400)  # widths of an mlp, unless told otherwise
 
 
 def network_problem(model: str, hidden: Sequence[int] | None, head_layers: int, widen: int) -> str:
     """Why a network cannot be had with so many layers of each task's own, or widened; empty where it can."""
-    spare = len(_HIDDEN if hidden is None else hidden) - 1 if model == "mlp" else _LINEAR.get(model, 0)
+    spare = len(HIDDEN if hidden is None else hidden) - 1 if model == "mlp" else _LINEAR.get(model, 0)
     if head_layers - 1 > spare:
         return (
             f"head_layers: {model} can give its tasks {spare + 1} layer{'s' * (spare > 0)} of their own, the head "

@@ -135,8 +135,10 @@ def hold_out(
                 f"Holding out {share:g} of the class '{name}' for validation is not possible: it has {len(mine)} "
                 f"training image{'s' * (len(mine) != 1)}, and both parts need one. Give another share or more images."
             )
-    later = torch.cat([mine[~held[mine]][:later_limit] for mine in classes]).sort().values
-    return Held(rows[~held[rows]], later, rows[held[rows]])
+    train = later = rows[~held[rows]]
+    if later_limit is not None:
+        later = torch.cat([mine[~held[mine]][:later_limit] for mine in classes]).sort().values
+    return Held(train, later, rows[held[rows]])
 
 
 def _rows_of(source: Source, label: int, limit: int | None) -> Tensor:

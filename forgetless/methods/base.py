@@ -117,8 +117,7 @@ class Method(nn.Module):
 
     def validation_loss(self, batch: Batch, task: Task) -> Tensor:
         """What `keep = best` and the plateau schedule go by, on held-out examples, in evaluation mode. -> ()"""
-        scores = self.model(batch.x)[:, : len(task.rivals)]  # a head may have rows that wait for their labels
-        return cross_entropy(scores, batch.y, task.rivals)
+        return cross_entropy(self.model(batch.x), batch.y, task.rivals)
 
     def influences(self, task: Task) -> dict[str, Tensor]:
         """Every tensor that can influence this task's scores, by name; of a method that isolates."""

@@ -8,6 +8,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from ..errors import SettingsError
+from ..networks import HIDDEN
 from .registry import Backbone, Shape, backbone
 from .wide import Wide
 
@@ -65,7 +66,7 @@ class MLP(Backbone):
 @backbone("mlp")
 def mlp(shape: Shape, hidden: Sequence[int] | None) -> MLP:
     """Two hidden layers of 400, unless told otherwise."""
-    widths = (400, 400) if hidden is None else tuple(hidden)
+    widths = HIDDEN if hidden is None else tuple(hidden)
     if any(width < 1 for width in widths):
         raise SettingsError(f"The hidden widths {widths} were asked for; each must be at least 1.")
     return MLP(prod(shape), widths)

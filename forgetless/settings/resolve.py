@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from ..networks import HIDDEN
 from .catalog import StreamEntry
 from .check import check
 from .combinations import check_together
@@ -119,7 +120,7 @@ def _settings(
         if key in values and key not in own and key != "threads"
     }
     if shared["model"] == "mlp" and not shared.get("hidden"):
-        shared["hidden"] = (400, 400)
+        shared["hidden"] = HIDDEN
     channels = max(1, len(entry.mean))
     for key in ("mean", "std"):
         if shared.get(key) is not None and len(shared[key]) < channels:
