@@ -1,6 +1,12 @@
-"""What tables of many runs share: how they are asked for, and which of their runs are finished."""
+"""What tables of many runs share: how they are asked for, and which of their runs are finished.
+
+Runs that take many hours are kept beside the results as they finish, without their weights and answers: whoever goes
+on with a table, on another day or another machine, runs only what is missing. `forgetless report` reads what is kept.
+"""
 
 import argparse
+import hashlib
+import shutil
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +16,12 @@ from forgetless.record import Run
 from forgetless.settings.settings import Settings
 from forgetless.sweep import run_many
 
+from . import results
+
 Key = TypeVar("Key", bound=Hashable)
+
+FILES = ("settings.yaml", "environment.json", "result.json")
+ANSWERS = "answers.sha256"  # in place of the answers themselves
 
 
 def parser(about: str | None, runs: str, seeds: int | None = None) -> argparse.ArgumentParser:
@@ -24,13 +35,46 @@ def parser(about: str | None, runs: str, seeds: int | None = None) -> argparse.A
     return made
 
 
-def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace) -> dict[Key, Run]:
-    """The finished runs of these cells; before that what is missing is run, unless the table alone is asked for."""
-    if not asked.table:
-        run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
-    return {
-        key: run for key, cell in cells.items() if (run := _finished(asked.runs / cell.folder)) is not None
-    }
+def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace, kept: str = "") -> dict[Key, Run]:
+    """The finished runs of these cells; before that what is missing is run, unless the table alone is asked for.
+
+    With a name to keep them under, finished runs are copied to `results/runs/<name>`, and what is there is not run.
+    """
+    store = results.RESULTS / "runs" / kept if kept else asked.runs
+    missing = [cell for cell in cells.values() if _finished(store / cell.folder) is None]
+    try:
+        if not asked.table:
+            run_many(missing, jobs=asked.jobs, data=asked.data, runs=asked.runs)
+    finally:
+        if kept:
+            for cell in missing:
+                _keep(asked.runs / cell.folder, store / cell.folder)
+    return {key: run for key, cell in cells.items() if (run := _finished(store / cell.folder)) is not None}
+
+
+def made_by(runs: Mapping[Key, Run]) -> str:
+    """The commits and the processors that made these runs, as a sentence: they need not be one."""
+    commits = sorted({str(run.environment.get("commit") or "unknown")[:10] for run in runs.values()})
+    machines = sorted({str(run.environment.get("device_name") or "unknown") for run in runs.values()})
+    return f"The runs were made at commit {', '.join(commits)}, on {'; '.join(machines)}."
+
+
+def answers_of(run: Run) -> str:
+    """A hash of every answer that the run's accuracies count, in order; of a run that is kept, as it was kept."""
+    if (run.path / ANSWERS).is_file():
+        return (run.path / ANSWERS).read_text().strip()
+    scored = run.predictions().scored(run.scenario)
+    return hashlib.sha256(b"".join(scored[place].tobytes() for place in sorted(scored))).hexdigest()
+
+
+def _keep(folder: Path, store: Path) -> None:
+    run = _finished(folder)
+    if run is None:
+        return
+    store.mkdir(parents=True, exist_ok=True)
+    (store / ANSWERS).write_text(answers_of(run) + "\n")
+    for name in FILES:  # the result last: without it the folder does not count
+        shutil.copy(folder / name, store / name)
 
 
 def _finished(folder: Path) -> Run | None:

@@ -2,13 +2,12 @@
 
 STREAM is permuted-mnist-article (domain scenario) or split-mnist (class scenario). First α, and r of the direction,
 are chosen for each penalty on the first three tasks, by held-out examples and with seeds of their own; then every
-row is run with as many seeds as it has. Each cell is a file or a run folder below --runs: stopped at any moment, the
-same command goes on where it was, and what is finished is not run again.
+row is run with as many seeds as it has. Each cell is a run folder below --runs, each value of the scan a number in
+`scan.json`: stopped at any moment, the same command goes on where it was, and what is finished is not run again.
 """
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -19,15 +18,14 @@ from typing import Any, Literal
 from forgetless.data import build_stream
 from forgetless.engine import Engine, Progress, capture, choose_plan, evaluate, prepared_process
 from forgetless.estimates import estimate
-from forgetless.events import Event, RunEnded
 from forgetless.files import write_atomically
 from forgetless.methods.registry import fresh_method
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
-from forgetless.sweep import run_many
 
 from . import results
+from .cells import made_by, parser, runs_of
 
 Runs = dict[tuple[str, int], Run]  # by row and seed
 
@@ -75,29 +73,21 @@ OTHERS = (
 
 def main() -> None:
     """Choose, run what is missing, write `results/lfd-<stream>.json`."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("stream", choices=STREAMS)
-    asked.add_argument("--data", type=Path, default=os.environ.get("FORGETLESS_DATA"), help="the data root")
-    asked.add_argument("--runs", type=Path, default=Path("runs/lfd"), help="where cells are kept")
-    asked.add_argument("--jobs", type=int, default=1)
-    asked.add_argument("--seeds", type=int, default=5, help="of the main rows")
-    asked.add_argument(
-        "--fewer", type=int, default=3, help="seeds of the other rows, and of those without replay"
-    )
-    asked.add_argument("--scan-seeds", type=int, default=2, help="of the scan")
-    asked.add_argument("--limit", type=int, help="training images per class: to try things")
-    asked.add_argument("--name", help="of the result")
-    options = asked.parse_args()
-    study = Study(options)
-    found: list[dict[str, Any]] = []
+    words = parser(__doc__, "runs/lfd", 5)
+    words.add_argument("stream", choices=STREAMS)
+    words.add_argument("--fewer", type=int, default=3, help="seeds of the rows beside the main ones")
+    words.add_argument("--scan-seeds", type=int, default=2, help="of the scan")
+    words.add_argument("--limit", type=int, help="training images per class: to try things")
+    words.add_argument("--name", help="of the result")
+    asked = words.parse_args()
+    study = Study(asked, asked.name or f"lfd-{asked.stream}")
     parts = {
-        True: [*((row, options.seeds) for row in MAIN), *((row, options.fewer) for row in OTHERS)],
-        False: [(row, options.fewer) for row in MAIN],
+        True: [*((row, asked.seeds) for row in MAIN), *((row, asked.fewer) for row in OTHERS)],
+        False: [(row, asked.fewer) for row in MAIN],
     }
-    name = options.name or f"lfd-{options.stream}"
     for replay, rows in parts.items():
-        found += study.table(replay, rows)
-        results.write(name, "benchmarks.lfd_ablation", {"note": NOTE, "scan": study.scanned, "rows": found})
+        study.table(replay, rows)
+        study.write()
 
 
 NOTE = (
@@ -112,27 +102,38 @@ NOTE = (
 class Study:
     """All cells of one stream."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.scanned = options, dict[str, dict[str, float]]()
+    def __init__(self, asked: argparse.Namespace, name: str) -> None:
+        self.asked, self.name = asked, name
+        self.found: list[dict[str, Any]] = []
+        self.runs: dict[tuple[bool, str, int], Run] = {}
+        self.scanned = dict[str, dict[str, float]]()
+        self.scan = results.RESULTS / "runs" / name / "scan.json"
+        self.values: dict[str, float] = json.loads(self.scan.read_text()) if self.scan.exists() else {}
 
     def settings(self, seed: int, replay: bool, **fields: Any) -> Settings:
         """Those of one cell; one thread, however many run at once: the bits depend on it."""
-        given = STREAMS[self.options.stream] | {"seed": seed, "replay": replay} | fields
-        given |= {} if self.options.limit is None else {"limit": self.options.limit}
-        return resolve("lfd", self.options.stream, given, jobs=2)
+        given = STREAMS[self.asked.stream] | {"seed": seed, "replay": replay} | fields
+        given |= {} if self.asked.limit is None else {"limit": self.asked.limit}
+        return resolve("lfd", self.asked.stream, given, jobs=2)
 
-    def table(self, replay: bool, rows: list[tuple[Row, int]]) -> list[dict[str, Any]]:
+    def table(self, replay: bool, rows: list[tuple[Row, int]]) -> None:
         """Choose strengths, run each row with so many seeds, and compare them."""
         chosen = {penalty: self.choose(penalty, replay) for penalty in ("l2", "random", "lfd")}
         cells: dict[tuple[str, int], Settings] = {}
         for row, seeds in rows:
             fields = {"penalty": row.penalty, "ep": row.ep} | row.more | chosen.get(row.penalty, {})
             cells |= {(row.adds, seed): self.settings(seed, replay, **fields) for seed in range(seeds)}
-        where = {"data": self.options.data, "runs": self.options.runs}
-        done = run_many(list(cells.values()), jobs=self.options.jobs, listen=tell, **where)
-        runs = dict(zip(cells, done, strict=True))
+        runs = runs_of(cells, self.asked, kept=self.name)
+        self.runs |= {(replay, *cell): run for cell, run in runs.items()}
         first = "replay" if replay else "finetune"
-        return [line_of(row, seeds, runs, first, chosen.get(row.penalty, {})) for row, seeds in rows]
+        self.found += [
+            line_of(row, runs, first, chosen.get(row.penalty, {})) for row, _ in rows if (row.adds, 0) in runs
+        ]
+
+    def write(self) -> None:
+        """Write what there is."""
+        content = {"note": f"{NOTE} {made_by(self.runs)}", "scan": self.scanned, "rows": self.found}
+        results.write(self.name, "benchmarks.lfd_ablation", content)
 
     def choose(self, penalty: str, replay: bool) -> dict[str, float]:
         """The α, and for LFD the r, of the best mean accuracy on held-out examples of the first tasks."""
@@ -140,7 +141,7 @@ class Study:
         scores: dict[tuple[float, float | None], float] = {}
         for alpha, radius in product(ALPHAS, radii):
             fields = {"alpha": alpha} | ({} if radius is None else {"radius": radius})
-            seeds = range(SCAN_SEED, SCAN_SEED + self.options.scan_seeds)
+            seeds = range(SCAN_SEED, SCAN_SEED + self.asked.scan_seeds)
             values = [
                 self.held_out(
                     self.settings(seed, replay, penalty=penalty, ep="none", validation=HELD_OUT, **fields)
@@ -157,11 +158,11 @@ class Study:
 
     def held_out(self, settings: Settings) -> float:
         """Mean accuracy on the held-out examples of the first tasks after the last of these; kept in a file."""
-        path = self.options.runs / "scan" / f"{settings.folder}.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(learn_some(settings, self.options.data)).encode())
-        return float(json.loads(path.read_text()))
+        if settings.folder not in self.values:
+            self.values[settings.folder] = learn_some(settings, self.asked.data)
+            self.scan.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.scan, json.dumps(self.values, indent=1) + "\n")
+        return self.values[settings.folder]
 
 
 def learn_some(settings: Settings, data: Path | None) -> float:
@@ -185,9 +186,9 @@ def learn_some(settings: Settings, data: Path | None) -> float:
     return sum(right) / len(right)
 
 
-def line_of(row: Row, seeds: int, runs: Runs, first: str, strength: dict[str, float]) -> dict[str, Any]:
+def line_of(row: Row, runs: Runs, first: str, strength: dict[str, float]) -> dict[str, Any]:
     """A line of the table."""
-    own = [runs[row.adds, seed] for seed in range(seeds)]
+    own = [run for (adds, _), run in runs.items() if adds == row.adds]
     finals = [100 * run.accuracy[-1].mean() for run in own]
     ours = estimate(finals)
     line: dict[str, Any] = {
@@ -198,7 +199,11 @@ def line_of(row: Row, seeds: int, runs: Runs, first: str, strength: dict[str, fl
         "forgetting %": round(100 * mean(run.metrics["forgetting"] for run in own), 2),
         "strength": ", ".join(f"{name} {value:g}" for name, value in strength.items()),
     }
-    compared = {other or "the first row": difference(row.adds, other, runs, seeds) for other in row.over}
+    compared = {
+        other or "the first row": difference(row.adds, other, runs)
+        for other in row.over
+        if (other, 0) in runs
+    }
     line |= {
         f"over {other}": f"{by['mean']:+.2f}" + ("" if by["std"] is None else f" ± {by['std']:.2f}")
         for other, by in compared.items()
@@ -211,19 +216,17 @@ def line_of(row: Row, seeds: int, runs: Runs, first: str, strength: dict[str, fl
     }
 
 
-def difference(one: str, other: str, runs: Runs, seeds: int) -> dict[str, Any]:
+def difference(one: str, other: str, runs: Runs) -> dict[str, Any]:
     """One row less another, seed by seed, in points."""
-    pairs = [(runs[one, seed], runs[other, seed]) for seed in range(seeds) if (other, seed) in runs]
+    pairs = [
+        (run, runs[other, seed])
+        for (adds, seed), run in runs.items()
+        if adds == one and (other, seed) in runs
+    ]
     points = estimate(
         [100 * (ours.accuracy[-1].mean() - theirs.accuracy[-1].mean()) for ours, theirs in pairs]
     )
     return {name: getattr(points, name) for name in ("mean", "std", "low", "high", "n")}
-
-
-def tell(event: Event) -> None:
-    """A line for each cell that has ended."""
-    if isinstance(event, RunEnded):
-        print(f"{event.run}: {event.state}, {event.seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 def mean(values: Iterable[float | None]) -> float:

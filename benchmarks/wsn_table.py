@@ -14,7 +14,7 @@ from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
 
 from . import results
-from .cells import parser, runs_of
+from .cells import made_by, parser, runs_of
 
 POINT, DENSITY = 0.5, 3.0  # the least tolerance of accuracy, and that of the union density, in points
 SOURCE = "Kang et al., ICML 2022, tables 1 and 2: mean and standard deviation of 5 runs"
@@ -49,14 +49,17 @@ def main() -> None:
     asked = words.parse_args()
     cell = CELLS[asked.name]
     cells = {seed: settings(cell, seed) for seed in range(asked.seeds or cell.seeds)}
-    runs = list(runs_of(cells, asked).values())
+    runs = runs_of(cells, asked, kept=f"wsn-{asked.name}")
     if not runs:
         raise SystemExit(f"No run of {asked.name} is finished below {asked.runs}.")
     note = (
         f"{SOURCE}. Accepted where the accuracy is within twice the combined standard deviation, or {POINT} points, "
-        f"and the union density within {DENSITY:g} points. Backward transfer is measured: old tasks are tested again."
+        f"and the union density within {DENSITY:g} points. Backward transfer is measured: old tasks are tested again. "
+        + made_by(runs)
     )
-    results.write(f"wsn-{asked.name}", "benchmarks.wsn_table", {"rows": [_row(cell, runs)], "note": note})
+    results.write(
+        f"wsn-{asked.name}", "benchmarks.wsn_table", {"rows": [_row(cell, list(runs.values()))], "note": note}
+    )
 
 
 def settings(cell: Published, seed: int) -> Settings:
