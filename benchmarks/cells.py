@@ -11,8 +11,12 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import yaml
+
 from forgetless import record
 from forgetless.record import Run
+from forgetless.settings.files import to_yaml
+from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
 from forgetless.sweep import run_many
 
@@ -40,16 +44,20 @@ def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace, kept: str 
 
     With a name to keep them under, finished runs are copied to `results/runs/<name>`, and what is there is not run.
     """
-    store = results.RESULTS / "runs" / kept if kept else asked.runs
-    missing = [cell for cell in cells.values() if _finished(store / cell.folder) is None]
+    if not kept:
+        if not asked.table:
+            run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
+        found = {key: _finished(asked.runs / cell.folder) for key, cell in cells.items()}
+        return {key: run for key, run in found.items() if run is not None}
+    store = results.RESULTS / "runs" / kept
+    missing = [cell for key, cell in cells.items() if key not in _stored(store, cells)]
     try:
         if not asked.table:
             run_many(missing, jobs=asked.jobs, data=asked.data, runs=asked.runs)
     finally:
-        if kept:
-            for cell in missing:
-                _keep(asked.runs / cell.folder, store / cell.folder)
-    return {key: run for key, cell in cells.items() if (run := _finished(store / cell.folder)) is not None}
+        for cell in missing:
+            _keep(asked.runs / cell.folder, store / cell.folder)
+    return _stored(store, cells)
 
 
 def made_by(runs: Mapping[Key, Run]) -> str:
@@ -75,6 +83,21 @@ def _keep(folder: Path, store: Path) -> None:
     (store / ANSWERS).write_text(answers_of(run) + "\n")
     for name in FILES:  # the result last: without it the folder does not count
         shutil.copy(folder / name, store / name)
+
+
+def _stored(store: Path, cells: Mapping[Key, Settings]) -> dict[Key, Run]:
+    """The kept runs of these cells: those with the same settings. What came up later counts as it is by default."""
+    runs = [run for path in sorted(store.glob("*")) if (run := _finished(path)) is not None]
+    found = {}
+    for key, cell in cells.items():
+        usual = resolve(cell.method, cell.stream, {"scenario": cell.scenario})
+        asked, default = (yaml.safe_load(to_yaml(settings)) for settings in (cell, usual))
+        same = [
+            run for run in runs if run.settings.keys() <= asked.keys() and default | run.settings == asked
+        ]
+        if same:
+            found[key] = same[0]
+    return found
 
 
 def _finished(folder: Path) -> Run | None:

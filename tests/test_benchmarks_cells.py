@@ -1,16 +1,18 @@
 """Tables of many runs: what is finished is kept beside the results, and is not run again."""
 
 import argparse
-import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
 
 from benchmarks import cells, results
 from forgetless.errors import DataError
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
+from forgetless.sweep import run_many
 
 
 def _asked(runs: Path, *, table: bool = False) -> argparse.Namespace:
@@ -50,13 +52,27 @@ def test_a_table_alone_runs_nothing_but_keeps_what_is_finished(tmp_path: Path) -
     ) == [0]
 
 
-def test_what_finished_is_kept_where_another_run_fails(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    for name in ("cat", "dog"):
-        (photos / name).mkdir(parents=True)
-        Image.new("L", (8, 8)).save(photos / name / "0.png")
-    wanted = {0: _cell(0), 1: _cell(0, str(photos))}
-    shutil.rmtree(photos)
+def test_what_finished_is_kept_where_a_later_run_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_after_the_first(asked: Sequence[Settings], **where: Any) -> None:
+        run_many(asked[:1], **where)
+        raise DataError("The second has no data.")
+
+    monkeypatch.setattr(cells, "run_many", fail_after_the_first)
     with pytest.raises(DataError):
-        cells.runs_of(wanted, _asked(tmp_path / "here"), kept="table")
+        cells.runs_of({0: _cell(0), 1: _cell(1)}, _asked(tmp_path / "here"), kept="table")
     assert [path.name for path in (tmp_path / "results" / "runs" / "table").iterdir()] == [_cell(0).folder]
+
+
+def test_a_setting_that_came_up_later_counts_as_it_is_by_default(tmp_path: Path) -> None:
+    (made,) = cells.runs_of({0: _cell(0)}, _asked(tmp_path / "here"), kept="table").values()
+    old = made.path / "settings.yaml"
+    lines = old.read_text().splitlines(keepends=True)
+    old.write_text("".join(line for line in lines if not line.startswith("warmup:")))
+    made.path.rename(made.path.with_name("named-by-a-hash-of-fewer-settings"))
+    later = {0: _cell(0), 1: replace(_cell(0), hyper=_cell(0).hyper | {"warmup": 1.0})}
+    assert list(cells.runs_of(later, _asked(tmp_path / "here", table=True), kept="table")) == [0]
+    old = made.path.with_name("named-by-a-hash-of-fewer-settings") / "settings.yaml"
+    old.write_text(old.read_text() + "gone: 1\n")
+    assert not cells.runs_of({0: _cell(0)}, _asked(tmp_path / "nowhere", table=True), kept="table")
