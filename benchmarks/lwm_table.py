@@ -45,9 +45,9 @@ def main() -> None:
         {
             "rows": [_row(label, runs) for label in ROWS if (label, 0) in runs],
             "note": f"{STREAM} in the order of 1993, its first 5 tasks, 100 training images a class, ResNet-32, 15 "
-            "epochs a task, class scenario; maps of 8 x 8 pixels. Differences are paired by seed, to LwM with gamma "
-            "0; intervals of 95 %. LwF distils by a softmax at temperature 2, LwM by a sigmoid for each label. "
-            + made_by(runs),
+            "epochs a task, class scenario; maps of 8 x 8 pixels. Effects are differences paired by seed, to LwM with "
+            "gamma 0, with intervals of 95 % and a star where zero lies outside; one in twenty would by chance. LwF "
+            "distils by a softmax at temperature 2, LwM by a sigmoid for each label. " + made_by(runs),
         },
     )
 
@@ -94,8 +94,8 @@ def _interval(effects: list[float]) -> str:
     if not effects:
         return ""
     value = estimate(effects)
-    half = "" if value.high is None else f" +- {100 * (value.high - value.mean):.2f}"
-    return f"{100 * value.mean:+.2f}{half}"
+    half = "" if value.high is None else f" ± {100 * (value.high - value.mean):.2f}"
+    return f"{100 * value.mean:+.2f}{half}{' *' * value.leaves_out_zero}"
 
 
 if __name__ == "__main__":

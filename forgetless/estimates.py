@@ -20,6 +20,11 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def leaves_out_zero(self) -> bool:
+        """Whether zero lies outside the interval: of differences, whether one is found."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
 
 @dataclass(frozen=True)
 class Published:

@@ -232,6 +232,15 @@ def test_estimate_agrees_with_scipy():
 def test_one_seed_has_no_spread():
     found = estimate([0.5])
     assert (found.mean, found.n, found.std, found.low, found.high) == (0.5, 1, None, None, None)
+    assert not found.leaves_out_zero
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=6, unique=True))
+@settings(max_examples=100, deadline=None)
+def test_a_difference_is_found_where_the_paired_test_finds_one(differences):
+    p = scipy.stats.ttest_1samp(differences, 0.0).pvalue
+    if abs(p - 0.05) > 1e-9:
+        assert estimate(differences).leaves_out_zero == (p < 0.05)
 
 
 @given(
