@@ -39,10 +39,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 NOTE = (
-    f"{STREAM} in the order of 1993, its first 5 tasks, 100 training images a class, ResNet-32, 15 epochs a task, class "
-    "scenario; maps of 8 x 8 pixels. Effects are differences paired by seed, to LwM with gamma 0, in points, with "
-    "intervals of 95 % and a star where zero lies outside; one in twenty would by chance. Task-aware: the same networks "
-    "told the task, at the end. LwF distils by a softmax at temperature 2, LwM by a sigmoid for each label."
+    f"{STREAM} in the order of 1993, its first 5 tasks, 100 training images a class, ResNet-32, 15 epochs a task, "
+    "class scenario; maps of 8 x 8 pixels. Effects are differences paired by seed, to LwM with gamma 0, in points, "
+    "with intervals of 95 % and a star where zero lies outside; one in twenty would by chance. Task-aware: the same "
+    "networks told the task, at the end. LwF distils by a softmax at temperature 2, LwM by a sigmoid for each label."
 )
 
 
