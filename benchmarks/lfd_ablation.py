@@ -10,8 +10,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from itertools import product
+from itertools import product, repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,33 +43,40 @@ STREAMS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One configuration: what is added to the first row, and the rows that it is compared with, seed by seed."""
+    """One configuration, and those that it is compared with, seed by seed."""
 
-    adds: str
+    name: str
     penalty: Literal["none", "l2", "random", "lfd"]
     ep: Literal["none", "fixed", "descent", "grid"]
     over: tuple[str, ...] = ()
-    more: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
-    def tuned(self) -> bool:
-        """Whether it has a penalty, whose strength is chosen first."""
-        return self.penalty != "none"
+    def replay(self) -> bool:
+        """Whether it learns from exemplars too."""
+        return self.name.startswith("replay")
+
+    def without_replay(self) -> "Row":
+        """The same without replay, compared with the same without."""
+        names = [name.replace("replay", "finetune") for name in (self.name, *self.over)]
+        return replace(self, name=names[0], over=tuple(name for name in names[1:] if name != names[0]))
 
 
 MAIN = (
-    Row("", "none", "none"),
-    Row("l2", "l2", "none", ("",)),
-    Row("random", "random", "none", ("", "l2")),
-    Row("LFD", "lfd", "none", ("", "l2", "random")),
-    Row("EP", "none", "descent", ("",)),
-    Row("LFD + EP", "lfd", "descent", ("", "l2", "LFD", "EP")),
+    Row("finetune", "none", "none"),
+    Row("replay", "none", "none", ("finetune",)),
+    Row("replay + l2", "l2", "none", ("replay",)),
+    Row("replay + random", "random", "none", ("replay", "replay + l2")),
+    Row("replay + LFD", "lfd", "none", ("replay", "replay + l2", "replay + random")),
+    Row("replay + EP", "none", "descent", ("replay",)),
+    Row("replay + LFD + EP", "lfd", "descent", ("replay", "replay + l2", "replay + LFD", "replay + EP")),
 )
+WHOLE = MAIN[-1]
 OTHERS = (
-    Row("LFD + EP, λ = .5", "lfd", "fixed", ("LFD + EP",)),
-    Row("LFD + EP, λ by grid", "lfd", "grid", ("LFD + EP",)),
-    Row("LFD + EP, per tensor", "lfd", "descent", ("LFD + EP",), {"scope": "per_tensor"}),
-    Row("LFD + EP, one point of the ray", "lfd", "descent", ("LFD + EP",), {"ray": "single"}),
+    replace(WHOLE, name=f"{WHOLE.name}, λ = .5", ep="fixed", over=(WHOLE.name,)),
+    replace(WHOLE, name=f"{WHOLE.name}, λ by grid", ep="grid", over=(WHOLE.name,)),
+    replace(WHOLE, name=f"{WHOLE.name}, per tensor", over=(WHOLE.name,), more={"scope": "per_tensor"}),
+    replace(WHOLE, name=f"{WHOLE.name}, one point of the ray", over=(WHOLE.name,), more={"ray": "single"}),
 )
 
 
@@ -76,18 +85,15 @@ def main() -> None:
     words = parser(__doc__, "runs/lfd", 5)
     words.add_argument("stream", choices=STREAMS)
     words.add_argument("--fewer", type=int, default=3, help="seeds of the rows beside the main ones")
+    words.add_argument("--bare", action="store_true", help="the parts without replay too")
     words.add_argument("--scan-seeds", type=int, default=2, help="of the scan")
     words.add_argument("--limit", type=int, help="training images per class: to try things")
     words.add_argument("--name", help="of the result")
     asked = words.parse_args()
-    study = Study(asked, asked.name or f"lfd-{asked.stream}")
-    parts = {
-        True: [*((row, asked.seeds) for row in MAIN), *((row, asked.fewer) for row in OTHERS)],
-        False: [(row, asked.fewer) for row in MAIN],
-    }
-    for replay, rows in parts.items():
-        study.table(replay, rows)
-        study.write()
+    rows = dict.fromkeys(MAIN, asked.seeds) | dict.fromkeys(OTHERS, asked.fewer)
+    if asked.bare:
+        rows |= dict.fromkeys((row.without_replay() for row in MAIN[2:]), asked.fewer)
+    Study(asked, asked.name or f"lfd-{asked.stream}").table(rows)
 
 
 NOTE = (
@@ -105,11 +111,35 @@ class Study:
 
     def __init__(self, asked: argparse.Namespace, name: str) -> None:
         self.asked, self.name = asked, name
-        self.found: list[dict[str, Any]] = []
-        self.runs: dict[tuple[bool, str, int], Run] = {}
         self.scanned = dict[str, dict[str, float]]()
-        self.scan = results.RESULTS / "runs" / name / "scan.json"
-        self.values: dict[str, float] = json.loads(self.scan.read_text()) if self.scan.exists() else {}
+        self.file = results.RESULTS / "runs" / name / "scan.json"
+        self.values: dict[str, float] = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+    def table(self, rows: dict[Row, int]) -> None:
+        """Choose strengths, run each row with so many seeds, compare them, write."""
+        tuned = dict.fromkeys((row.penalty, row.replay) for row in rows if row.penalty != "none")
+        chosen = {about: self.choose(*about) for about in tuned}
+        cells = {
+            (row.name, seed): self.settings(
+                seed,
+                row.replay,
+                penalty=row.penalty,
+                ep=row.ep,
+                **row.more,
+                **chosen.get((row.penalty, row.replay), {}),
+            )
+            for seed in range(max(rows.values()))
+            for row, seeds in rows.items()
+            if seed < seeds
+        }
+        runs = runs_of(cells, self.asked, kept=self.name)
+        found = [
+            line_of(row, runs, chosen.get((row.penalty, row.replay), {}))
+            for row in rows
+            if (row.name, 0) in runs
+        ]
+        content = {"note": f"{NOTE} {made_by(runs)}", "scan": self.scanned, "rows": found}
+        results.write(self.name, "benchmarks.lfd_ablation", content)
 
     def settings(self, seed: int, replay: bool, **fields: Any) -> Settings:
         """Those of one cell; one thread, however many run at once: the bits depend on it."""
@@ -117,53 +147,37 @@ class Study:
         given |= {} if self.asked.limit is None else {"limit": self.asked.limit}
         return resolve("lfd", self.asked.stream, given, jobs=2)
 
-    def table(self, replay: bool, rows: list[tuple[Row, int]]) -> None:
-        """Choose strengths, run each row with so many seeds, and compare them."""
-        chosen = {penalty: self.choose(penalty, replay) for penalty in ("l2", "random", "lfd")}
-        cells: dict[tuple[str, int], Settings] = {}
-        for row, seeds in rows:
-            fields = {"penalty": row.penalty, "ep": row.ep} | row.more | chosen.get(row.penalty, {})
-            cells |= {(row.adds, seed): self.settings(seed, replay, **fields) for seed in range(seeds)}
-        runs = runs_of(cells, self.asked, kept=self.name)
-        self.runs |= {(replay, *cell): run for cell, run in runs.items()}
-        first = "replay" if replay else "finetune"
-        self.found += [
-            line_of(row, runs, first, chosen.get(row.penalty, {})) for row, _ in rows if (row.adds, 0) in runs
-        ]
-
-    def write(self) -> None:
-        """Write what there is."""
-        content = {"note": f"{NOTE} {made_by(self.runs)}", "scan": self.scanned, "rows": self.found}
-        results.write(self.name, "benchmarks.lfd_ablation", content)
-
     def choose(self, penalty: str, replay: bool) -> dict[str, float]:
         """The α, and for LFD the r, of the best mean accuracy on held-out examples of the first tasks."""
-        radii: Iterable[float | None] = RADII if penalty == "lfd" else (None,)
-        scores: dict[tuple[float, float | None], float] = {}
-        for alpha, radius in product(ALPHAS, radii):
-            fields = {"alpha": alpha} | ({} if radius is None else {"radius": radius})
-            seeds = range(SCAN_SEED, SCAN_SEED + self.asked.scan_seeds)
-            values = [
-                self.held_out(
-                    self.settings(seed, replay, penalty=penalty, ep="none", validation=HELD_OUT, **fields)
-                )
+        radii = [{"radius": radius} for radius in RADII] if penalty == "lfd" else [{}]
+        grid = [{"alpha": alpha} | radius for alpha, radius in product(ALPHAS, radii)]
+        seeds = range(SCAN_SEED, SCAN_SEED + self.asked.scan_seeds)
+        cells = [
+            [
+                self.settings(seed, replay, penalty=penalty, ep="none", validation=HELD_OUT, **at)
                 for seed in seeds
             ]
-            scores[alpha, radius] = sum(values) / len(values)
-            about = f"replay {penalty}" if replay else f"no replay, {penalty}"
-            name = f"alpha {alpha:g}" + ("" if radius is None else f", r {radius:g}")
-            self.scanned.setdefault(about, {})[name] = round(100 * scores[alpha, radius], 3)
-            print(f"{about}, {name}: {scores[alpha, radius]:.4f}", file=sys.stderr, flush=True)
-        alpha, radius = max(scores, key=scores.__getitem__)
-        return {"alpha": alpha} | ({} if radius is None else {"radius": radius})
+            for at in grid
+        ]
+        self.scan([cell for each in cells for cell in each])
+        scores = [sum(self.values[cell.folder] for cell in each) / len(each) for each in cells]
+        about = f"{'replay' if replay else 'no replay'}, {penalty}"
+        self.scanned[about] = {
+            shown(at): round(100 * score, 3) for at, score in zip(grid, scores, strict=True)
+        }
+        return grid[scores.index(max(scores))]
 
-    def held_out(self, settings: Settings) -> float:
+    def scan(self, cells: list[Settings]) -> None:
         """Mean accuracy on the held-out examples of the first tasks after the last of these; kept in a file."""
-        if settings.folder not in self.values:
-            self.values[settings.folder] = learn_some(settings, self.asked.data)
-            self.scan.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.scan, json.dumps(self.values, indent=1) + "\n")
-        return self.values[settings.folder]
+        missing = [cell for cell in cells if cell.folder not in self.values]
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with ProcessPoolExecutor(self.asked.jobs, get_context("spawn")) as pool:
+            for cell, value in zip(
+                missing, pool.map(learn_some, missing, repeat(self.asked.data)), strict=True
+            ):
+                self.values[cell.folder] = value
+                write_atomically(self.file, json.dumps(self.values, indent=1) + "\n")
+                print(f"{cell.folder}: {value:.4f}", file=sys.stderr, flush=True)
 
 
 def learn_some(settings: Settings, data: Path | None) -> float:
@@ -187,29 +201,23 @@ def learn_some(settings: Settings, data: Path | None) -> float:
     return sum(right) / len(right)
 
 
-def line_of(row: Row, runs: Runs, first: str, strength: dict[str, float]) -> dict[str, Any]:
+def line_of(row: Row, runs: Runs, strength: dict[str, float]) -> dict[str, Any]:
     """A line of the table."""
-    own = [run for (adds, _), run in runs.items() if adds == row.adds]
+    own = [run for (name, _), run in runs.items() if name == row.name]
     finals = [100 * run.accuracy[-1].mean() for run in own]
     ours = estimate(finals)
-    line: dict[str, Any] = {
-        "row": f"{first} + {row.adds}" if row.adds else first,
+    compared = {other: difference(row.name, other, runs) for other in row.over if (other, 0) in runs}
+    return {
+        "row": row.name,
         "accuracy %": round(ours.mean, 2),
         "std": None if ours.std is None else round(ours.std, 2),
         "n": ours.n,
         "forgetting %": round(100 * mean(run.metrics["forgetting"] for run in own), 2),
-        "strength": ", ".join(f"{name} {value:g}" for name, value in strength.items()),
-    }
-    compared = {
-        other or "the first row": difference(row.adds, other, runs)
-        for other in row.over
-        if (other, 0) in runs
-    }
-    line |= {
-        f"over {other}": f"{by.mean:+.2f}{f' ± {by.std:.2f}' if by.std else ''}{' *' * by.leaves_out_zero}"
-        for other, by in compared.items()
-    }
-    return line | {
+        "strength": shown(strength),
+        **{
+            f"over {other}": f"{by.mean:+.2f}{f' ± {by.std:.2f}' if by.std else ''}{' *' * by.leaves_out_zero}"
+            for other, by in compared.items()
+        },
         "seconds a run": round(mean(run.seconds["total"] for run in own), 1),
         "settings": own[0].path.name.rpartition("-")[2],
         "each": [round(value, 3) for value in finals],
@@ -217,10 +225,17 @@ def line_of(row: Row, runs: Runs, first: str, strength: dict[str, float]) -> dic
     }
 
 
+def shown(strength: dict[str, float]) -> str:
+    """A strength in words."""
+    return ", ".join(f"{name} {value:g}" for name, value in strength.items())
+
+
 def difference(one: str, other: str, runs: Runs) -> Estimate:
     """One row less another, seed by seed, in points."""
-    own = {seed: run.accuracy[-1].mean() for (adds, seed), run in runs.items() if adds == one}
-    theirs = {seed: run.accuracy[-1].mean() for (adds, seed), run in runs.items() if adds == other}
+    own, theirs = (
+        {seed: run.accuracy[-1].mean() for (name, seed), run in runs.items() if name == wanted}
+        for wanted in (one, other)
+    )
     return estimate([100 * (own[seed] - theirs[seed]) for seed in own if seed in theirs])
 
 
