@@ -6,6 +6,7 @@ on with a table, on another day or another machine, runs only what is missing. `
 
 import argparse
 import hashlib
+import os
 import shutil
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ ANSWERS = "answers.sha256"  # in place of the answers themselves
 def parser(about: str | None, runs: str, seeds: int | None = None) -> argparse.ArgumentParser:
     """Flags of a table: where data and runs are, how much is run; `table` runs nothing."""
     made = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path)
+    made.add_argument("--data", type=Path, default=os.environ.get("FORGETLESS_DATA"))
     made.add_argument("--runs", type=Path, default=Path(runs))
     made.add_argument("--jobs", type=int, default=1)
     made.add_argument("--seeds", type=int, default=seeds)
