@@ -174,6 +174,7 @@ def test_no_two_configurations_look_alike(tmp_path):
     groups = sections(*paths, fake_run(tmp_path, "finetune"), fake_run(tmp_path, "joint"))[0].groups
     looks = {(svg.marker(n, 0.0, 0.0), n % 7, n // 7 % 2) for n in colours_of(groups).values()}
     assert len(looks) == 22
+    assert len({svg.marker(n, 0.0, 0.0) for n in range(7)}) == 7, "as many shapes as colours"
     colours = colours_of(groups)
     references = {colours.pop("finetune"), colours.pop("joint")}
     assert not references & {n % 7 for n in colours.values()}
