@@ -147,6 +147,9 @@ def test_an_axis_that_does_not_begin_at_zero_says_so():
     both = figures.accuracy_lines([high, low], {"a": 0, "b": 1})
     assert "the axis begins" not in both
     assert ">0</text>" in both
+    perfect = figures.accuracy_lines([Series("a", np.array([1.0, 2.0]), np.ones(2))], {"a": 0})
+    assert "the axis begins at 90 %" in perfect
+    assert ">100 %</text>" in perfect
 
 
 def test_sizes_and_times_are_short():
