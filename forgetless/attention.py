@@ -7,8 +7,9 @@ class, rectified, and `answers/i`, (N,), the class that was answered.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import comb
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,20 @@ from .arrays import damaged, read_arrays, write_arrays
 
 FILE = "attention.npz"
 FAINT = 1e-6  # a map whose norm is below this is dead, as in training
+BRIGHTEST = 0.2  # share of a map's pixels that overlap is measured on
 
 Maps = NDArray[np.float32]
 Labels = NDArray[np.uint16]
+Flat = NDArray[np.float64]
+
+
+class Compared(NamedTuple):
+    """Each image's map held against the one after the first task. (N,) each, NaN where one of the two is dead."""
+
+    distance: Flat  # L1, of maps of unit length
+    cosine: Flat
+    overlap: Flat  # of the brightest fifths: pixels in both, as a share of those in either (IoU)
+    pointing: Flat  # 1 where both are brightest at the same pixel, else 0
 
 
 @dataclass(frozen=True)
@@ -51,20 +63,54 @@ class Attention:
         maps = self.maps[task]
         return np.asarray(np.linalg.norm(maps.reshape(len(maps), -1), axis=1) < FAINT)
 
-    def compared(self, task: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """L1 distance of each image's map, at unit length, from that after the first task; and their cosine.
+    def compared(self, task: int) -> Compared:
+        """How each image's map after a task compares with that after the first.
 
-        (N,), (N,): NaN where one of the two is dead.
+        Of equal pixels the first in row-major order count as brighter: also of the zeros that fill up the brightest
+        fifth of a map with less than a fifth of its pixels above zero.
         """
         first, now = (_unit(self.maps[place]) for place in (0, task))
-        return np.abs(first - now).sum(1), (first * now).sum(1)
+        known = ~np.isnan(first + now).any(1)
+        shared = (_brightest(first) & _brightest(now)).sum(1)
+        overlap = shared / (2 * fifth(first.shape[1]) - shared)
+        pointing = first.argmax(1) == now.argmax(1)
+        return Compared(
+            np.abs(first - now).sum(1),
+            (first * now).sum(1),
+            np.where(known, overlap, np.nan),
+            np.where(known, pointing, np.nan),
+        )
 
 
-def _unit(maps: Maps) -> NDArray[np.float64]:
+def fifth(pixels: int) -> int:
+    """How many of a map's pixels are its brightest fifth; at least one."""
+    return max(1, round(BRIGHTEST * pixels))
+
+
+def overlap_by_chance(pixels: int) -> float:
+    """The overlap to be expected of two maps whose brightest fifths are anywhere, independently.
+
+    >>> round(overlap_by_chance(64), 3)
+    0.117
+    """
+    k = fifth(pixels)
+    ways = {shared: comb(k, shared) * comb(pixels - k, k - shared) for shared in range(k + 1)}
+    return sum(n * shared / (2 * k - shared) for shared, n in ways.items()) / comb(pixels, k)
+
+
+def _unit(maps: Maps) -> Flat:
     """Flat maps of unit length; NaN where there is nothing in them. (N, h, w) -> (N, h w)"""
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     norm = np.linalg.norm(flat, axis=1, keepdims=True)
     return flat / np.where(norm < FAINT, np.nan, norm)
+
+
+def _brightest(flat: Flat) -> NDArray[np.bool_]:
+    """Which pixels are a map's brightest fifth. (N, l) -> (N, l)"""
+    order = np.argsort(-flat, axis=1, kind="stable")[:, : fifth(flat.shape[1])]
+    chosen = np.zeros(flat.shape, dtype=bool)
+    np.put_along_axis(chosen, order, True, axis=1)
+    return chosen
 
 
 def write_attention(folder: Path, attention: Attention) -> None:

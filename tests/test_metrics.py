@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import recall_score
 
-from forgetless import estimates, metrics, predictions
+from forgetless import attention, estimates, metrics, predictions
 from forgetless.estimates import Published, estimate, verdict, welch_half_width
 from forgetless.metrics import METRICS, UndefinedMetric, summarize
 from forgetless.predictions import Predictions, accuracy_from_predictions
@@ -54,7 +54,7 @@ def answered(draw, least=1):
 
 
 def test_doctests_hold():
-    for module in (metrics, estimates, predictions):
+    for module in (metrics, estimates, predictions, attention):
         found = doctest.testmod(module)
         assert found.attempted
         assert not found.failed, module.__name__

@@ -147,6 +147,9 @@ def test_an_axis_that_does_not_begin_at_zero_says_so():
     both = figures.accuracy_lines([high, low], {"a": 0, "b": 1})
     assert "the axis begins" not in both
     assert ">0</text>" in both
+    perfect = figures.accuracy_lines([Series("a", np.array([1.0, 2.0]), np.ones(2))], {"a": 0})
+    assert "the axis begins at 90 %" in perfect
+    assert ">100 %</text>" in perfect
 
 
 def test_sizes_and_times_are_short():
@@ -174,6 +177,7 @@ def test_no_two_configurations_look_alike(tmp_path):
     groups = sections(*paths, fake_run(tmp_path, "finetune"), fake_run(tmp_path, "joint"))[0].groups
     looks = {(svg.marker(n, 0.0, 0.0), n % 7, n // 7 % 2) for n in colours_of(groups).values()}
     assert len(looks) == 22
+    assert len({svg.marker(n, 0.0, 0.0) for n in range(7)}) == 7, "as many shapes as colours"
     colours = colours_of(groups)
     references = {colours.pop("finetune"), colours.pop("joint")}
     assert not references & {n % 7 for n in colours.values()}

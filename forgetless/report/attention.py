@@ -1,4 +1,4 @@
-"""Pictures of where methods look as they learn: maps laid over images, and how far maps drift from the first."""
+"""Pictures of where methods look as they learn: maps laid over images."""
 
 import base64
 import io
@@ -10,30 +10,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..attention import Attention
-from ..estimates import Estimate
-from .figures import Colours, colour, swatch
-from .formats import DASH, percent
+from .formats import DASH
 from .groups import Section
-from .looks import Drift, Row, drifts_of, rows_of
+from .looks import Row, rows_of
 from .picture import Picture
-from .svg import Frame, drawing, element, marker, points, ticks
+from .svg import drawing, element
 
 GRID_IMAGES = 8  # of which there are grids
 STEPS = 9  # columns after the first map, at most
 _SIDE, _GAP, _LINE = 78.0, 8.0, 14.0
-_WIDTH, _HEIGHT = 440.0, 270.0
 _SHADES = 64
 _LETTERS = 12  # of a class's name, under a picture
 # Viridis (van der Walt and Smith, 2015): equal steps of it look equal, also to those who see few colours.
 _RAMP = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725")
 
 
-def pictures(section: Section, colours: Colours) -> list[Picture]:
-    """Every grid, and the two figures of drift; nothing where no run recorded maps."""
-    rows, drifts = rows_of(section), drifts_of(section)
-    if not rows:
-        return []
-    made = [
+def pictures(section: Section) -> list[Picture]:
+    """Every grid; nothing where no run recorded maps."""
+    rows = rows_of(section)
+    return [
         Picture(
             f"attention {k + 1}",
             f"Where the network looks, image {k + 1}",
@@ -42,18 +37,11 @@ def pictures(section: Section, colours: Colours) -> list[Picture]:
         )
         for k in range(shown(rows))
     ]
-    keys = [(drift.label, swatch(colours[drift.label])) for drift in drifts]
-    about = "over images of the first task"
-    made.append(
-        Picture("drift", f"Distance of maps from the first, {about}", "", drift_lines(drifts, colours), keys)
-    )
-    made.append(Picture("dead-maps", f"Share of dead maps, {about}", "", dead_lines(drifts, colours), keys))
-    return made
 
 
 def shown(rows: Sequence[Row]) -> int:
     """Of how many images there is a grid."""
-    return min(GRID_IMAGES, len(rows[0].seen.labels))
+    return min(GRID_IMAGES, len(rows[0].seen.labels)) if rows else 0
 
 
 def grid(rows: Sequence[Row], image: int, key: str) -> Markup:
@@ -96,7 +84,8 @@ def _placed(shared: str, x: float, y: float) -> Markup:
 def _cell(row: Row, image: int, step: int, shared: str, x: float, y: float) -> Markup:
     """The image with a map over it, and what is to be said of it."""
     seen = row.seen
-    apart, alike = (float(values[image]) for values in seen.compared(step))
+    compared = seen.compared(step)
+    apart, alike = float(compared.distance[image]), float(compared.cosine[image])
     answer, right = (
         seen.names[int(seen.answers[step][image])],
         seen.answers[step][image] == seen.labels[image],
@@ -165,89 +154,3 @@ def _address(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def drift_lines(drifts: Sequence[Drift], colours: Colours) -> Markup:
-    """Mean distance of maps from the first, after each task, with the 95 % interval over the images.
-
-    A line is broken where all maps were dead: they have no distance.
-    """
-    highest = max(_ends(point)[1] for drift in drifts for point in drift.distance if point.n)
-    marks = ticks(0.0, max(highest, 0.1), 4)
-    frame, axes = _framed(drifts, marks, [f"{mark:.3g}" for mark in marks])
-    parts = [axes]
-    for drift in drifts:
-        inside = []
-        for stretch in _stretches([point.n > 0 for point in drift.distance]):
-            xs, ends = [frame.x(k + 1.0) for k in stretch], [_ends(drift.distance[k]) for k in stretch]
-            low, high = ([frame.y(pair[end]) for pair in ends] for end in (0, 1))
-            band = points([*xs, *reversed(xs)], [*high, *reversed(low)])
-            inside.append(element("polygon", points=band, class_="band"))
-            inside += _line(drift, colours, xs, [frame.y(drift.distance[k].mean) for k in stretch], stretch)
-        parts.append(element("g", *inside, class_=colour(colours[drift.label])))
-    about = "Distance of attention maps from the first, after each task: " + "; ".join(
-        f"{drift.label} ends at {_told(drift, -1)}" for drift in drifts
-    )
-    return drawing(_WIDTH, _HEIGHT, about, *parts)
-
-
-def dead_lines(drifts: Sequence[Drift], colours: Colours) -> Markup:
-    """The share of images with a dead map, after each task."""
-    marks = ticks(0.0, 1.0, 4)
-    labels = [percent(mark, 0) for mark in marks]
-    frame, axes = _framed(drifts, marks, [*labels[:-1], f"{labels[-1]} %"])
-    parts = [axes]
-    for drift in drifts:
-        stretch = range(len(drift.dead))
-        xs, ys = [frame.x(k + 1.0) for k in stretch], [frame.y(float(share)) for share in drift.dead]
-        parts.append(
-            element("g", *_line(drift, colours, xs, ys, stretch), class_=colour(colours[drift.label]))
-        )
-    about = "Share of images with a dead map, after each task: " + "; ".join(
-        f"{drift.label} ends at {percent(float(drift.dead[-1]), 0)} %" for drift in drifts
-    )
-    return drawing(_WIDTH, _HEIGHT, about, *parts)
-
-
-def _framed(drifts: Sequence[Drift], marks: Sequence[float], labels: Sequence[str]) -> tuple[Frame, Markup]:
-    """The frame of a figure over tasks, and its axes."""
-    tasks = max(len(drift.distance) for drift in drifts)
-    frame = Frame(_WIDTH, _HEIGHT, (1.0, float(max(tasks, 2))), marks)
-    step = 1 if tasks <= 12 else 5
-    shown = [(float(task), str(task)) for task in sorted({1, *range(step, tasks + 1, step)})]
-    return frame, frame.axes(shown, "tasks learned", labels)
-
-
-def _stretches(there: Sequence[bool]) -> list[list[int]]:
-    """Places that follow one another without a gap."""
-    found: list[list[int]] = []
-    for place in (k for k, known in enumerate(there) if known):
-        if found and found[-1][-1] == place - 1:
-            found[-1].append(place)
-        else:
-            found.append([place])
-    return found
-
-
-def _line(
-    drift: Drift, colours: Colours, xs: Sequence[float], ys: Sequence[float], stretch: Sequence[int]
-) -> list[Markup]:
-    """A line with a marker for each task, which says all there is to say of it."""
-    marks = [
-        marker(colours[drift.label], x, y, f"{drift.label}, after task {k + 1}: {_told(drift, k)}")
-        for x, y, k in zip(xs, ys, stretch, strict=True)
-    ]
-    return [element("polyline", points=points(xs, ys), class_="line"), *marks]
-
-
-def _told(drift: Drift, k: int) -> str:
-    """One task of a drift in words."""
-    dead = f"{percent(float(drift.dead[k]), 0)} % dead"
-    if not drift.distance[k].n:
-        return f"no distance, {dead}"
-    return f"distance {drift.distance[k].mean:.2f}, cosine {float(drift.cosine[k]):.2f}, {dead}"
-
-
-def _ends(point: Estimate) -> tuple[float, float]:
-    """The interval about a mean; the mean itself where there is one image alone."""
-    return (point.mean if point.low is None else point.low, point.mean if point.high is None else point.high)

@@ -15,7 +15,7 @@ from .table import make_table
 
 Line = Sequence[object]
 _PLACE = ("stream", "scenario", "label")
-_LOOKED = ("distance", "low95", "high95", "cosine", "dead", "right", "images", "seeds")
+_LOOKED = ("measure", "mean", "low95", "high95", "chance", "images", "seeds")
 
 
 def write_tables(runs: Sequence[Path], folder: Path) -> list[Path]:
@@ -82,14 +82,16 @@ def _points(place: tuple[str, str, str], line: Series | None) -> Iterator[Line]:
 
 
 def _attentions(sections: Sequence[Section]) -> Iterator[Line]:
-    """Means over images of the first task: distance and cosine of maps from the first; shares dead and right."""
+    """Each measure of drift, and the share of right answers: means over those images of the first task that have it."""
     for place, group in _rows(sections):
         drift = looks.drift_of(group)
-        for k, point in enumerate(drift.distance if drift else ()):
-            if drift is not None:
-                far = [point.mean, point.low, point.high, float(drift.cosine[k])] if point.n else [None] * 4
-                shares = [float(drift.dead[k]), float(drift.right[k])]
-                yield (*place, k + 1, *far, *shares, drift.images, drift.seeds)
+        if drift is None:
+            continue
+        for name, line in drift.lines.items():
+            for k, point in enumerate(line):
+                mean = point.mean if point.n else None
+                spread = (point.low, point.high, drift.chance.get(name), point.n, drift.seeds)
+                yield (*place, k + 1, name, mean, *spread)
 
 
 def _lines(sections: Sequence[Section]) -> Iterator[Line]:

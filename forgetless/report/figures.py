@@ -1,5 +1,6 @@
 """The report's figures, drawn as SVG that takes its colours from the page, so that it is at home in light and dark."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -58,11 +59,12 @@ def _heat_cell(heat: Heat, i: int, j: int, x: float, y: float, side: float) -> M
 def accuracy_lines(lines: Sequence[Series], colours: Colours) -> Markup:
     """Mean accuracy over the tasks seen so far, after each task, with a band of one standard deviation."""
     tasks = max(len(line.x) for line in lines)
-    marks = ticks(_foot(lines), 1.0, 4)
+    lowest = min(float((line.mean - (0 if line.std is None else line.std)).min()) for line in lines)
+    marks = ticks(foot(lowest), 1.0, 4)
     frame = Frame(_WIDTH, _HEIGHT, (1.0, float(max(tasks, 2))), marks)
-    foot = f" (the axis begins at {percent(marks[0], 0)} %)" if marks[0] else ""
+    begins = f" (the axis begins at {percent(marks[0], 0)} %)" if marks[0] else ""
     labels = [f"{100 * mark:.3g}" for mark in marks]
-    parts = [frame.axes(_task_ticks(tasks), f"tasks learned{foot}", [*labels[:-1], f"{labels[-1]} %"])]
+    parts = [frame.axes(task_ticks(tasks), f"tasks learned{begins}", [*labels[:-1], f"{labels[-1]} %"])]
     for line in lines:
         kind = colours[line.label]
         xs = [frame.x(float(x)) for x in line.x]
@@ -83,10 +85,9 @@ def accuracy_lines(lines: Sequence[Series], colours: Colours) -> Markup:
     return drawing(_WIDTH, _HEIGHT, about, *parts)
 
 
-def _foot(lines: Sequence[Series]) -> float:
-    """Where the axis of accuracy begins: at 0, unless all lie so high that nothing could be told apart."""
-    lowest = min(float((line.mean - (0 if line.std is None else line.std)).min()) for line in lines)
-    return np.floor(lowest * 10) / 10 if lowest >= 0.6 else 0.0
+def foot(lowest: float) -> float:
+    """Where an axis up to 1 begins: at 0, unless all lie so high that nothing could be told apart."""
+    return min(math.floor(lowest * 10) / 10, 0.9) if lowest >= 0.6 else 0.0
 
 
 def _band(frame: Frame, xs: Sequence[float], line: Series) -> Markup:
@@ -108,7 +109,7 @@ def forgetting_bars(bars: Sequence[Series], colours: Colours) -> Markup:
     marks = ticks(low, high)
     frame = Frame(width, _HEIGHT, (0.5, tasks + 0.5), marks)
     labels = [percent(mark, 0) for mark in marks]
-    parts = [frame.axes(_task_ticks(tasks), "task", [*labels[:-1], f"{labels[-1]} pt"])]
+    parts = [frame.axes(task_ticks(tasks), "task", [*labels[:-1], f"{labels[-1]} pt"])]
     room = (frame.x(2.0) - frame.x(1.0)) * 0.8
     each = min(room / len(bars), 34.0)
     for place, series in enumerate(bars):
@@ -181,7 +182,8 @@ def _told(series: Series, k: int, unit: str = "%") -> str:
     return f"{mean} {unit}{spread}"
 
 
-def _task_ticks(tasks: int) -> list[tuple[float, str]]:
+def task_ticks(tasks: int) -> list[tuple[float, str]]:
+    """Places and labels on an axis over tasks: each, or where there are many every fifth."""
     step = 1 if tasks <= 12 else 5
     shown = sorted({1, *range(step, tasks + 1, step)})
     return [(float(t), str(t)) for t in shown]

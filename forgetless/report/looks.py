@@ -1,11 +1,11 @@
 """What there is to say of where methods look: whose maps can be compared, and how far each drifts from its first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..attention import Attention, read_attention
+from ..attention import Attention, Compared, overlap_by_chance, read_attention
 from ..errors import StorageError
 from ..estimates import Estimate, estimate
 from ..predictions import Matrix
@@ -24,18 +24,29 @@ class Row:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the maps of images of the first task are from the first maps, after each task. (T,) each."""
+    """How the maps of images of the first task compare with the first maps, after each task.
+
+    `lines` has for each quantity of `Compared`, for the share `dead` of images with a dead map, of which the others
+    say nothing, and for the share `right` of those answered rightly, one estimate a task: the mean over images, of
+    each image the mean over seeds, with its 95 % interval.
+    """
 
     label: str
     seeds: int
     images: int
-    distance: tuple[
-        Estimate, ...
-    ]  # mean over images, with its 95 % interval; of each image the mean over seeds
-    cosine: Matrix
-    dead: Matrix  # share of images with a dead map, which have no distance
-    right: Matrix  # share of images answered rightly
-    furthest: float  # the largest distance there can be on maps of this size
+    shape: tuple[int, int]  # of a map
+    lines: Mapping[str, tuple[Estimate, ...]]
+
+    @property
+    def furthest(self) -> float:
+        """The largest distance there can be between maps of this size."""
+        return float(np.sqrt(2 * self.shape[0] * self.shape[1]))
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What two unrelated maps of this size are expected to have, where that is known."""
+        pixels = self.shape[0] * self.shape[1]
+        return {"overlap": overlap_by_chance(pixels), "pointing": 1 / pixels}
 
 
 def maps_of(run: Run) -> Attention | None:
@@ -70,28 +81,19 @@ def drift_of(group: Group) -> Drift | None:
     found = [seen for run in group.finished if (seen := maps_of(run)) is not None]
     if not found:
         return None
-    tasks = min(seen.tasks for seen in found)
-    shape = found[0].maps[0].shape[1:]
-    distance, cosine, dead, right = [], [], [], []
-    for task in range(tasks):
-        apart, alike = (np.stack(part) for part in zip(*(seen.compared(task) for seen in found), strict=True))
-        dead.append(float(np.isnan(apart).mean()))
-        each = _mean_over_seeds(apart)
-        distance.append(estimate(each.tolist()) if len(each) else Estimate(np.nan, 0))
-        alike = _mean_over_seeds(alike)
-        cosine.append(float(alike.mean()) if len(alike) else np.nan)
-        right.append(float(np.mean([seen.answers[task] == seen.labels for seen in found])))
-    furthest = float(np.sqrt(2 * shape[0] * shape[1]))
-    return Drift(
-        group.label,
-        len(found),
-        len(found[0].labels),
-        tuple(distance),
-        np.array(cosine),
-        np.array(dead),
-        np.array(right),
-        furthest,
-    )
+    steps = [_after(task, found) for task in range(min(seen.tasks for seen in found))]
+    height, width = found[0].maps[0].shape[1:]
+    lines = {name: tuple(_over_images(values[name]) for values in steps) for name in steps[0]}
+    return Drift(group.label, len(found), len(found[0].labels), (height, width), lines)
+
+
+def _after(task: int, found: Sequence[Attention]) -> dict[str, Matrix]:
+    """What there is to say of each image after a task, by quantity. (S, N) each"""
+    columns = zip(*(seen.compared(task) for seen in found), strict=True)
+    values = {name: np.stack(column) for name, column in zip(Compared._fields, columns, strict=True)}
+    values["dead"] = np.isnan(values["distance"]).astype(float)
+    values["right"] = np.stack([seen.answers[task] == seen.labels for seen in found]).astype(float)
+    return values
 
 
 def drifts_of(section: Section) -> list[Drift]:
@@ -99,12 +101,13 @@ def drifts_of(section: Section) -> list[Drift]:
     return [drift for group in section.groups if (drift := drift_of(group))]
 
 
-def _mean_over_seeds(values: Matrix) -> Matrix:
-    """The mean of each image's values that are numbers; images without any are left out. (S, N) -> (M,)"""
+def _over_images(values: Matrix) -> Estimate:
+    """The mean over images of each image's mean over the seeds with a number; over those that have any. (S, N)"""
     known = ~np.isnan(values)
     count = known.sum(0)
     kept = count > 0
-    return np.where(known, values, 0.0).sum(0)[kept] / count[kept]  # type: ignore[no-any-return]
+    each = np.where(known, values, 0.0).sum(0)[kept] / count[kept]
+    return estimate(each.tolist()) if len(each) else Estimate(np.nan, 0)
 
 
 def _same_images(a: Attention, b: Attention) -> bool:

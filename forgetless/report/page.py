@@ -1,7 +1,7 @@
 """The report: run folders in, one HTML file out that needs nothing else. No torch, no network, no scripts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..files import write_atomically
 from ..metrics import METRICS, Metric
 from ..record import Run, load
 from ..version import __version__
-from . import attention, figures, looks, series, words
+from . import attention, drift, figures, looks, series, words
 from .formats import duration, size
 from .groups import Section, sections_of
 from .notes import notes_for
@@ -136,13 +136,16 @@ def _looks(section: Section, colours: figures.Colours) -> dict[str, Any] | None:
         "grids": [attention.grid(rows, k, f"look-{key}-{k}") for k in range(attention.shown(rows))],
         "seeds": sorted({row.seed for row in rows}),
         "alike": looks.begin_alike(rows),
-        "drift": attention.drift_lines(drifts, colours),
-        "dead": attention.dead_lines(drifts, colours) if any(drift.dead.any() for drift in drifts) else "",
-        "keys": [(drift.label, figures.swatch(colours[drift.label])) for drift in drifts],
+        "drift": drift.pictures_of(drifts, colours),
         "images": drifts[0].images,
-        "size": " x ".join(map(str, rows[0].seen.maps[0].shape[1:])),
-        "furthest": f"{drifts[0].furthest:.1f}",
+        "size": _either(" x ".join(map(str, one.shape)) for one in drifts),
+        "furthest": _either(f"{one.furthest:.1f}" for one in drifts),
     }
+
+
+def _either(texts: Iterable[str]) -> str:
+    """What they all say, or each of what they say."""
+    return " or ".join(dict.fromkeys(texts))
 
 
 def _code(text: str) -> Markup:

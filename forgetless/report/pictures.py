@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from . import attention, directions, figures, series, subnetworks, tradeoff
+from . import attention, directions, drift, figures, series, subnetworks, tradeoff
 from .groups import Section
 from .picture import Key, Picture
 
@@ -32,7 +32,8 @@ def all_pictures(section: Section, colours: figures.Colours) -> list[Picture]:
     return [
         *tradeoff.pictures(section),
         *made,
-        *attention.pictures(section, colours),
+        *attention.pictures(section),
+        *drift.pictures(section, colours),
         *of_methods(section),
     ]
 

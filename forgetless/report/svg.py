@@ -86,16 +86,21 @@ class Frame:
 
 
 def marker(kind: int, x: float, y: float, about: str = "") -> Markup:
-    """One of five shapes, so that lines are told apart without colour."""
+    """One of seven shapes, so that lines are told apart without colour."""
     title = [element("title", about)] if about else []
     r = 3.6
+    long, thin = r * 1.3, r * 0.45
+    arm = [(-thin, -thin), (-thin, -long), (thin, -long)]  # of a plus, from the corner on its left
+    plus = [*arm, *((-b, a) for a, b in arm), *((-a, -b) for a, b in arm), *((b, -a) for a, b in arm)]
     shapes = {
         1: [(-r, -r), (r, -r), (r, r), (-r, r)],
         2: [(0.0, -r * 1.25), (r * 1.2, r), (-r * 1.2, r)],
         3: [(0.0, -r * 1.35), (r * 1.35, 0.0), (0.0, r * 1.35), (-r * 1.35, 0.0)],
         4: [(0.0, r * 1.25), (r * 1.2, -r), (-r * 1.2, -r)],
+        5: plus,
+        6: [((a - b) * 0.7, (a + b) * 0.7) for a, b in plus],
     }
-    corners = shapes.get((kind + kind // 7) % 5)
+    corners = shapes.get((kind + kind // 7) % 7)
     if corners is None:
         return element("circle", *title, cx=x, cy=y, r=r, class_="dot")
     xs, ys = zip(*corners, strict=True)
