@@ -73,6 +73,8 @@ MAIN = (
 )
 WHOLE = MAIN[-1]
 OTHERS = (
+    Row("replay + l2 + EP", "l2", "descent", ("replay + l2", WHOLE.name)),
+    Row("replay + random + EP", "random", "descent", ("replay + random", WHOLE.name)),
     replace(WHOLE, name=f"{WHOLE.name}, λ = .5", ep="fixed", over=(WHOLE.name,)),
     replace(WHOLE, name=f"{WHOLE.name}, λ by grid", ep="grid", over=(WHOLE.name,)),
     replace(WHOLE, name=f"{WHOLE.name}, per tensor", over=(WHOLE.name,), more={"scope": "per_tensor"}),
