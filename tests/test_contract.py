@@ -39,6 +39,7 @@ VARIANTS = {
         {"teacher": "recorded", "scope": "seen", "old_loss": "l2"},
         {"balance": "tasks", "grouping": "zero_padded", "scope": "seen", "kd_scale_t2": True},
         {"weight": 0.0, "train_old_heads": False},
+        {"update": "alternating", "grouping": "task", "balance": "tasks"},
     ),
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),

@@ -94,6 +94,7 @@ METHODS_TO_COMPARE = [
     ("finetune", {}),
     ("finetune", {"warmup": 1.0, "shared_lr": 0.25}),
     ("lwf", {"warmup": 1.0, "warmup_lr": 0.01}),
+    ("lwf", {"update": "alternating"}),
     ("l2_anchor", {}),
     ("joint", {}),
 ]
@@ -586,9 +587,10 @@ def test_a_fits_own_loss_takes_the_place_of_the_methods():
 # Going on from any step.
 
 
-def test_stopped_after_every_single_step_it_ends_with_the_same_bits():
-    """A warm-up, dropout, augmentation, momentum; every step of both Fits, the last ones too."""
-    these = case("lwf", scenario="task", warmup=1.0)
+@pytest.mark.parametrize("update", ["summed", "alternating"])
+def test_stopped_after_every_single_step_it_ends_with_the_same_bits(update):
+    """A warm-up, dropout, augmentation, momentum, visits; every step of both Fits, the last ones too."""
+    these = case("lwf", scenario="task", warmup=1.0, update=update)
     method, steps = these.learned(1), []
     start = capture(method)
     learn(method, these.task(1), watch=steps.append)
