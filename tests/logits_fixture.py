@@ -41,10 +41,15 @@ def begun(name, scenario, **fields):
 
 
 def loss(name, scenario, **fields):
-    """The terms in the third task, and the gradient of their sum with respect to the fixture's Z."""
+    """The terms in the third task, and the gradient of each with respect to the fixture's Z."""
     method, task = begun(name, scenario, **fields)
+    return terms_of(method, task)
+
+
+def terms_of(method, task, visit=0):
+    """The terms of one visit, and their gradients with respect to Z."""
     x = Z.clone().requires_grad_()
-    terms = method.loss(Batch(x, Y, torch.arange(3), torch.zeros(())), task)
+    terms = method.loss(Batch(x, Y, torch.arange(3), torch.zeros(()), visit=visit), task)
     gradients = {key: torch.autograd.grad(value, x, retain_graph=True)[0] for key, value in terms.items()}
     return {key: value.item() for key, value in terms.items()}, gradients
 

@@ -26,7 +26,9 @@ def solve(
         )
         for rows in order.split(size):
             progress = torch.tensor(epoch / total)
-            step(method, fit, task, Batch(fit.data.inputs(rows), fit.data.y[rows], rows, progress), opt)
+            for visit in range(fit.visits):
+                batch = Batch(fit.data.inputs(rows), fit.data.y[rows], rows, progress, visit=visit)
+                step(method, fit, task, batch, opt)
     method.requires_grad_(True)
 
 

@@ -39,6 +39,7 @@ VARIANTS = {
         {"teacher": "recorded", "scope": "seen", "old_loss": "l2"},
         {"balance": "tasks", "grouping": "zero_padded", "scope": "seen", "kd_scale_t2": True},
         {"weight": 0.0, "train_old_heads": False},
+        {"update": "alternating", "grouping": "task", "balance": "tasks"},
     ),
     "lwf_mc": ({"class_reduction": "mean_total", "fixed_width": 8}, {"class_reduction": "sum"}),
     "l2_anchor": ({"alpha": 0.0},),
@@ -180,6 +181,29 @@ class HalfADistillation(Plain):
 class DrawsFromTorch(Plain):
     def old(self, logits, answers, batch):
         return super().old(logits + 0.1 * torch.randn_like(logits), answers, batch)
+
+
+class Late(Plain):
+    """Mixed in: the fault is there in the second visit of a batch alone."""
+
+    def learn(self, task):
+        for fit in super().learn(task):
+            yield replace(fit, visits=2)
+
+    def old(self, logits, answers, batch):
+        return super().old(logits, answers, batch) if batch.visit else Plain.old(self, logits, answers, batch)
+
+
+class RewrappedLate(Late, Rewrapped):
+    pass
+
+
+class HalfADistillationLate(Late, HalfADistillation):
+    pass
+
+
+class DrawsFromTorchLate(Late, DrawsFromTorch):
+    pass
 
 
 class DrawsFromPython(Plain):
@@ -504,11 +528,14 @@ FAULTS = {
     RoundsToNothing: "finite in bf16",
     Successor: "is final",
     Rewrapped: "every term moves a weight",
+    RewrappedLate: "every term moves a weight",
     DetachedAttention: "every term moves a weight",
     GradientOnlyToTheTeacher: "every term moves a weight",
     NotFinite: "every term moves a weight",
     HalfADistillation: "agreeing costs least",
+    HalfADistillationLate: "agreeing costs least",
     DrawsFromTorch: "loss is pure",
+    DrawsFromTorchLate: "loss is pure",
     DrawsFromPython: "loss is pure",
     WritesToSelf: "loss is pure",
     CountsInLoss: "loss is pure",

@@ -83,10 +83,10 @@ def solve_plainly(method, task, fit, recipe, seed, *, fused):
         for rows in order.split(recipe.batch):
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 group["lr"] = share * rate(mine, fit, done, total)
-            x = fit.data.inputs(rows, augment)
-            reference_step(
-                method, fit, task, Batch(x, fit.data.y[rows], rows, torch.tensor(done / total)), optimizer
-            )
+            for visit in range(fit.visits):
+                x, progress = fit.data.inputs(rows, augment), torch.tensor(done / total)
+                batch = Batch(x, fit.data.y[rows], rows, progress, visit=visit)
+                reference_step(method, fit, task, batch, optimizer)
             done += 1
 
 
@@ -94,6 +94,7 @@ METHODS_TO_COMPARE = [
     ("finetune", {}),
     ("finetune", {"warmup": 1.0, "shared_lr": 0.25}),
     ("lwf", {"warmup": 1.0, "warmup_lr": 0.01}),
+    ("lwf", {"update": "alternating"}),
     ("l2_anchor", {}),
     ("joint", {}),
 ]
@@ -250,6 +251,89 @@ def test_a_fit_may_leave_augmentation_out():
 
     for batch in batches_of(Stored)[0]:
         assert torch.equal(batch.x, case(Stored).task(0).train.inputs(batch.index))
+
+
+# Several visits of each batch.
+
+
+class Visited(Recorder):
+    """Meets each batch several times, with a memory beside it."""
+
+    visits: int = 3
+
+    def learn(self, task):
+        self.model.grow(task.classes)
+        yield Fit(task.train, replay=task.train, replay_batch=5, visits=self.visits)
+
+
+def test_each_visit_meets_the_same_examples_augmented_anew():
+    these, recipe = case(Visited), replace(RECIPE, optimizer="adam", schedule="cosine")
+    method, once = these.fresh(), case(Visited, visits=1).fresh()
+    told, updates = [], []
+    for one in (method, once):
+        steps = []
+        learn(one, these.task(0), recipe, watch=steps.append)
+        told.append([(step.step, step.steps, step.epoch, step.rate) for step in steps])
+        moments = steps[-1].moment().optimizer
+        updates.append({value.item() for name, value in moments.items() if name.endswith("step")})
+    assert told[0] == told[1], "steps, epochs and schedule count batches"
+    assert updates == [{18.0}, {6.0}], "the optimiser counts visits"
+    assert len(method.seen) == 3 * len(once.seen) == 18
+    for place, (single, _) in enumerate(once.seen):
+        batches, dropout = zip(*method.seen[3 * place : 3 * place + 3], strict=True)
+        assert [batch.visit for batch in batches] == [0, 1, 2]
+        assert {batch.progress.item() for batch in batches} == {single.progress.item()}
+        for part, other in ((batches, single), ([b.replay for b in batches], single.replay)):
+            assert all(torch.equal(batch.index, other.index) for batch in part)
+            assert all(torch.equal(batch.y, other.y) for batch in part)
+            assert not any(torch.equal(part[0].x, batch.x) for batch in part[1:])
+        assert not any(torch.equal(dropout[0], state) for state in dropout[1:])
+
+
+class InTurn(Method):
+    """One term in the first visit, two in the second; the second breaks where it is told to."""
+
+    at: int = 999
+
+    def learn(self, task):
+        self.model.grow(task.classes)
+        yield Fit(task.train, visits=2)
+
+    def setup(self):
+        self.told = []
+
+    def loss(self, batch, task):
+        (new,) = super().loss(batch, task).values()
+        terms = {"late": 2 * new, "new": 3 * new} if batch.visit else {"new": new}
+        self.told.append({name: value.item() for name, value in terms.items()})
+        broken = (batch.progress * 120 >= self.at - 0.5) & (batch.visit == 1)
+        return terms | {"new": torch.where(broken, math.nan, terms["new"])}
+
+
+def test_the_log_tells_of_all_visits_of_a_step_together():
+    these, steps = case(InTurn), []
+    method = these.fresh()
+    learn(method, these.task(0), LONG, watch=steps.append)
+    told = [step.terms for step in steps if step.terms]
+    assert [step.step for step in steps if step.terms] == [50, 100, 120]
+    for start, terms in zip((0, 50, 100), told, strict=True):
+        part = method.told[2 * start : 2 * start + 100]
+        assert list(terms) == ["new", "late"]
+        for name, mean in terms.items():
+            total = sum(visit.get(name, 0.0) for visit in part)
+            assert mean == pytest.approx(total / (len(part) / 2))
+
+
+@pytest.mark.parametrize("plan", [PLAN, accelerated()], ids=["cpu", "accelerator"])
+def test_what_breaks_in_a_later_visit_is_found(plan):
+    these = case(InTurn, at=3)
+    with pytest.raises(DivergedError, match=r"'new' is not a finite number in task 1, fit 'main', step"):
+        learn(these.fresh(), these.task(0), LONG, plan=plan)
+
+
+def test_no_visit_at_all_is_refused():
+    with pytest.raises(SettingsError, match="'main' was asked for 0 visits of each batch"):
+        Fit(None, visits=0)
 
 
 # What is not finite.
@@ -503,9 +587,10 @@ def test_a_fits_own_loss_takes_the_place_of_the_methods():
 # Going on from any step.
 
 
-def test_stopped_after_every_single_step_it_ends_with_the_same_bits():
-    """A warm-up, dropout, augmentation, momentum; every step of both Fits, the last ones too."""
-    these = case("lwf", scenario="task", warmup=1.0)
+@pytest.mark.parametrize("update", ["summed", "alternating"])
+def test_stopped_after_every_single_step_it_ends_with_the_same_bits(update):
+    """A warm-up, dropout, augmentation, momentum, visits; every step of both Fits, the last ones too."""
+    these = case("lwf", scenario="task", warmup=1.0, update=update)
     method, steps = these.learned(1), []
     start = capture(method)
     learn(method, these.task(1), watch=steps.append)

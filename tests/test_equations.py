@@ -6,7 +6,7 @@ in float64 from the equations; those of other implementations by running their o
 
 import pytest
 import torch
-from logits_fixture import V, Y, Z, golden, loss
+from logits_fixture import V, Y, Z, begun, golden, loss, terms_of
 
 from forgetless.ops import cross_entropy, distill, distill_one_sided, distill_sigmoid
 
@@ -84,6 +84,35 @@ def test_van_de_vens_balance_shares_the_loss_by_tasks():
     terms, _ = loss("lwf", "task", balance="tasks")
     golden(terms["new"], 2.4051768847 / 3)
     golden(terms["old"], 1.3170229226 / 2 * 2 / 3)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"balance": "tasks", "weight": 1.6},
+        {"grouping": "task"},
+        {"grouping": "concat", "balance": "tasks"},
+        {"grouping": "zero_padded", "scope": "seen", "balance": "tasks", "kd_scale_t2": True},
+        {"old_loss": "bce", "grouping": "task"},
+    ],
+)
+@pytest.mark.parametrize("scenario", ["task", "class"])
+def test_terms_that_alternate_add_up_to_those_that_are_summed(scenario, fields):
+    """At the same weights: an old softmax at a time, in their order, and last the new labels."""
+    expected, gradients = loss("lwf", scenario, **fields)
+    method, task = begun("lwf", scenario, update="alternating", **fields)
+    visits = [terms_of(method, task, visit) for visit in range(len(method.turns))]
+    apart = fields.get("grouping") == "task" or (scenario == "task" and fields.get("grouping") != "concat")
+    assert [list(terms) for terms, _ in visits] == [["old"]] * (2 if apart else 1) + [["new"]]
+    for name, value in expected.items():
+        golden(sum(terms.get(name, 0.0) for terms, _ in visits), value)
+        total = sum(found[name] for _, found in visits if name in found)
+        torch.testing.assert_close(total, gradients[name], rtol=1e-12, atol=1e-15)
+    if apart:
+        for (_, found), own in zip(visits, (slice(0, 2), slice(2, 4)), strict=False):
+            reached = found["old"].abs().sum(0).bool()
+            assert reached.nonzero().flatten().tolist() == list(range(7))[own], "of each old task in its turn"
 
 
 @pytest.mark.parametrize(

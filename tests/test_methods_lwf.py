@@ -8,10 +8,14 @@ import tiny
 import torch
 from reference_loop import learn, select, solve
 from torch import nn
+from torch.nn import functional as F
 
 from forgetless.data import Task, compile_layouts
+from forgetless.engine import Engine, Plan, Progress, capture
 from forgetless.methods import METHODS
 from forgetless.ops import distill
+from forgetless.randomness import seeded
+from forgetless.settings.recipe import Recipe
 
 LwF, Finetune = METHODS["lwf"], METHODS["finetune"]
 RECIPE = {"momentum": 0.9, "weight_decay": 0.01}
@@ -65,6 +69,77 @@ def test_without_weight_old_heads_only_decay():
     factor = (1 - 0.05 * 0.01) ** steps
     torch.testing.assert_close(method.model.head.blocks[0].weight, before.weight * factor, rtol=1e-13, atol=0)
     torch.testing.assert_close(method.model.head.blocks[0].bias, before.bias * factor, rtol=1e-13, atol=0)
+
+
+# One step for each part of the loss, as the authors' code makes them.
+
+PATHS = {"task": ((0, 1), (2, 3)), "class": ((0, 1, 2, 3),), "domain": ((0, 1),)}  # old softmaxes at task 3
+RATES = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.02}
+
+
+@pytest.mark.parametrize("scenario", tiny.SCENARIOS)
+def test_alternating_updates_equal_their_naive_transcription(scenario):
+    """Oracle: in each batch a step of torch's SGD for each old softmax, then one for the new labels; one momentum."""
+    stream = tiny.stream(scenario)
+    method = LwF(tiny.net(), weight=0.7, update="alternating")
+    plan = Plan(torch.device("cpu"), "fp32", "a test", 1, deterministic=False)
+    engine = Engine(Recipe(steps=12, batch=100, optimizer="sgd", **RATES), 0, plan)
+    for index in (0, 1):
+        engine.learn(method, stream.task(index), Progress(capture(method)), lambda _: None)
+    task = stream.task(2)
+    x, y, old = task.train.inputs(slice(None)), task.train.y, deepcopy(method.model)
+    with seeded(0, "init", 2, 0):
+        start = deepcopy(method)
+        next(start.learn(task))
+    model = start.model.requires_grad_(True).train()
+    optimizer = torch.optim.SGD(model.parameters(), **RATES)
+    for _ in range(12):
+        for labels in PATHS[scenario]:
+            p = (old(x)[:, labels] / 2).softmax(1)
+            loss = -0.7 * (p * (model(x)[:, labels] / 2).log_softmax(1)).sum(1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        first, last = task.classes[0], task.classes[-1]
+        loss = F.cross_entropy(model(x)[:, first : last + 1], y - first)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    engine.learn(method, task, Progress(capture(method)), lambda _: None)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(method.model.state_dict()[name], value, rtol=1e-12, atol=1e-12)
+    assert (old(x) - model.eval()(x)[:, : old(x).shape[1]]).abs().max() > 0.1, "it has moved"
+
+
+def test_weight_decay_is_applied_at_each_of_the_alternating_steps():
+    recipe = {"lr": 0.05, "weight_decay": 0.01, "epochs": 3}
+    method, _ = learned(LwF, "task", 2, recipe=recipe, weight=1e-300, update="alternating")
+    before, task = deepcopy(method.model.head.blocks), tiny.stream("task").task(2)
+    learn(method, task, **recipe)
+    factor = (1 - 0.05 * 0.01) ** (
+        3 * 3 * -(-len(task.train) // 6)
+    )  # two old heads and the new one, three epochs
+    for block, old in zip(method.model.head.blocks, before, strict=False):
+        torch.testing.assert_close(block.weight, old.weight * factor, rtol=1e-13, atol=0)
+        torch.testing.assert_close(block.bias, old.bias * factor, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize(("tasks", "weight"), [(1, 1.0), (3, 0.0)])
+@pytest.mark.parametrize("scenario", tiny.SCENARIOS)
+def test_with_nothing_to_alternate_with_the_sum_is_minimised_to_the_last_bit(scenario, tasks, weight):
+    summed, draws = learned(LwF, scenario, tasks, weight=weight)
+    alternating, same_draws = learned(LwF, scenario, tasks, weight=weight, update="alternating")
+    assert torch.equal(draws, same_draws)
+    assert tiny.same(tiny.bits(summed), tiny.bits(alternating))
+    other, _ = learned(LwF, scenario, 2, update="alternating")
+    assert not tiny.same(tiny.bits(other), tiny.bits(learned(LwF, scenario, 2)[0]))
+
+
+@pytest.mark.parametrize("scenario", ["task", "class"])
+def test_a_warm_up_has_nothing_to_alternate(scenario):
+    method, _ = learned(LwF, scenario, 2, update="alternating", warmup=1.0)
+    fits = list(method.learn(tiny.stream(scenario).task(2)))
+    assert [(fit.name, fit.visits) for fit in fits] == [("warmup", 1), ("main", len(PATHS[scenario]) + 1)]
 
 
 def test_a_large_weight_brings_old_answers_back_to_the_teachers():
@@ -186,7 +261,9 @@ def test_old_heads_that_do_not_compete_can_be_left_alone(scenario):
     assert kept == (scenario == "task")
 
 
-@pytest.mark.parametrize("fields", [{}, {"warmup": 1.0}, {"teacher": "recorded"}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"warmup": 1.0}, {"teacher": "recorded"}, {"teacher": "recorded", "update": "alternating"}]
+)
 @pytest.mark.parametrize("scenario", tiny.SCENARIOS)
 def test_a_loss_is_pure_and_a_saved_state_goes_on_the_same(scenario, fields):
     method, _ = learned(LwF, scenario, 1, dropout=0.0, **fields)

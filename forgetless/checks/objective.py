@@ -14,7 +14,7 @@ from ..models import Model
 from ..randomness import generator
 from .faults import ambient, ambient_kept, drawn_since, require
 from .pictures import changes, picture, tensor_fact
-from .toys import SEED, TASKS, Case, Look, Posed, Probe, sample
+from .toys import SEED, TASKS, Case, Look, Posed, Probe, samples
 
 JITTER = (
     0.05  # of each weight's own root mean square: far enough from the teacher, near enough to be harmless
@@ -56,7 +56,8 @@ def check_every_term_moves_a_weight(case: Case) -> None:
     def look(at: Posed) -> None:
         weights = select(at.method, at.fit)
         _jitter(weights)
-        for name, value in terms_of(at, sample(at.fit)).items():
+        terms = [pair for batch in samples(at.fit) for pair in terms_of(at, batch).items()]
+        for name, value in terms:
             where = f"The term {name!r} of the Fit {at.fit.name!r} in task {at.task.index + 1}"
             gradients = _gradients(value, weights)
             require(
@@ -79,10 +80,11 @@ def check_agreeing_costs_least(case: Case) -> None:
     def look(at: Posed) -> None:
         weights = select(at.method, at.fit)
         at.method.eval()
-        batch = sample(at.fit)
-        if _agrees(at.method, batch.x):
-            for name in _compared(at, batch):
-                _require_least(at, batch, name, weights)
+        batches = samples(at.fit)
+        if _agrees(at.method, batches[0].x):
+            for batch in batches:
+                for name in _compared(at, batch):
+                    _require_least(at, batch, name, weights)
 
     look_at_each_fit(case, look)
 
@@ -160,16 +162,17 @@ def check_loss_is_pure(case: Case) -> None:
 
     def look(at: Posed) -> None:
         select(at.method, at.fit)
-        _require_pure(at, training=True)
+        for batch in samples(at.fit):
+            _require_pure(at, batch, training=True)
         at.method.eval()
-        _require_pure(at, training=False)
+        for batch in samples(at.fit):
+            _require_pure(at, batch, training=False)
 
     look_at_each_fit(case, look)
 
 
-def _require_pure(at: Posed, *, training: bool) -> None:
+def _require_pure(at: Posed, batch: Batch, *, training: bool) -> None:
     where = f"The loss of the Fit {at.fit.name!r} in task {at.task.index + 1}"
-    batch = sample(at.fit)
     before, inputs = picture(at.method), _facts(batch, at)
     start = ambient()
     torch_state, values, ends = torch.get_rng_state(), [], []

@@ -167,14 +167,15 @@ def ignore(_: Step) -> None:
     """A watcher that sees nothing."""
 
 
-def sample(fit: Fit, size: int = 32) -> Batch:
-    """A batch of a Fit's data, spread over all of it."""
+def samples(fit: Fit, size: int = 32) -> list[Batch]:
+    """A batch of a Fit's data, spread over all of it, at each of its visits."""
 
     def of(data: Split) -> Batch:
         rows = torch.arange(len(data))[:: max(1, len(data) // size)]
         return Batch(data.inputs(rows), data.y[rows], rows, torch.tensor(0.5))
 
-    return of(fit.data)._replace(replay=None if fit.replay is None else of(fit.replay))
+    batch = of(fit.data)._replace(replay=None if fit.replay is None else of(fit.replay))
+    return [batch._replace(visit=visit) for visit in range(fit.visits)]
 
 
 class Accelerated(Plan):

@@ -80,6 +80,7 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # (B,) rows of the Fit's data, to reach what was stored of an example
     progress: Tensor  # () in [0, 1): how much of this Fit is done
     replay: "Batch | None" = None  # examples drawn from what the Fit replays; rows of that
+    visit: int = 0  # which of the Fit's visits of these examples this is
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,17 +44,18 @@ class Draws:
         """Where the augmentation's generator is."""
         return self.augment.get_state()
 
-    def batch(self, step: int, steps: int) -> Batch:
-        """The examples of one step out of `steps`."""
+    def batch(self, step: int, steps: int, visit: int = 0) -> Batch:
+        """The examples of one step out of `steps`: at each of its visits the same, augmented anew."""
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self.epoch:
             self._start(epoch)
         progress = torch.full((), step / steps, device=self.fit.data.y.device)
-        batch = self._of(self.fit.data, self.order[place * self.size : (place + 1) * self.size], progress)
+        rows = self.order[place * self.size : (place + 1) * self.size]
+        batch = self._of(self.fit.data, rows, progress, visit)
         if self.fit.replay is None:
             return batch
-        return batch._replace(replay=self._of(self.fit.replay, self.replayed[place], progress))
+        return batch._replace(replay=self._of(self.fit.replay, self.replayed[place], progress, visit))
 
-    def _of(self, data: Split, rows: Tensor, progress: Tensor) -> Batch:
+    def _of(self, data: Split, rows: Tensor, progress: Tensor, visit: int) -> Batch:
         inputs = data.inputs(rows, self.augment if self.fit.augment else None)
-        return Batch(inputs, data.y.index_select(0, rows), rows, progress)
+        return Batch(inputs, data.y.index_select(0, rows), rows, progress, visit=visit)

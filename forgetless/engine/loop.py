@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Task
+from ..data import Batch, Task
 from ..errors import SettingsError
 from ..methods import Fit, Method
 from ..randomness import seeded
@@ -139,27 +139,32 @@ class _Problem:
         self.plateau = Plateau(self.recipe, fit, task, engine.plan)
 
     def step(self, step: int) -> Step:
-        """One optimiser step, and what a watcher is told of it."""
-        optimizer, batch = self.optimizer, self.draws.batch(step, self.steps)
+        """One batch, an update of the weights at each of its visits, and what a watcher is told of it."""
         lr = rate(self.recipe, self.fit, step, self.steps) * self.plateau.factor
-        set_rate(optimizer, lr)
-        with self.plan.computing():
-            terms, aux = _split(self.method(self.objective, batch, self.task))
-            total = self.losses.add(terms, step)
-        total.backward()  # type: ignore[no-untyped-call]
-        if self.after_backward is not None:
-            self.after_backward(batch, self.task)
-        optimizer.step()
-        if self.after_step is not None:
-            with torch.no_grad():
-                self.after_step(batch, self.task, aux)
-        optimizer.zero_grad(set_to_none=True)
+        set_rate(self.optimizer, lr)
+        for visit in range(self.fit.visits):
+            self.update(self.draws.batch(step, self.steps, visit), step)
+        self.losses.end_step(step)
         done = step + 1
         if done % self.per_epoch == 0 or done == self.steps:
             self.plateau.look(self.method, self.task)
         last = done if self.plateau.over else self.steps
         means = self.losses.read() if done % LOG_EVERY == 0 or done == last else None
         return Step(self.fit.name, done, last, self.draws.epoch, lr, means, lambda: self.moment(done))
+
+    def update(self, batch: Batch, step: int) -> None:
+        """One update of the weights."""
+        with self.plan.computing():
+            terms, aux = _split(self.method(self.objective, batch, self.task))
+            total = self.losses.add(terms, step)
+        total.backward()  # type: ignore[no-untyped-call]
+        if self.after_backward is not None:
+            self.after_backward(batch, self.task)
+        self.optimizer.step()
+        if self.after_step is not None:
+            with torch.no_grad():
+                self.after_step(batch, self.task, aux)
+        self.optimizer.zero_grad(set_to_none=True)
 
     def moment(self, done: int) -> Moment:
         """Everything needed to go on after so many steps."""

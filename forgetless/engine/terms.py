@@ -16,24 +16,31 @@ class Losses:
     def __init__(self, every_step: bool, task: int, fit: str) -> None:
         self.every_step, self.task, self.fit = every_step, task, fit
         self.names: tuple[str, ...] = ()
+        self.told: dict[str, Tensor] = {}  # the terms of the present step, those of all its visits
         self.sums: Tensor | None = None
         self.count = self.first = 0
 
     def add(self, terms: dict[str, Tensor], step: int) -> Tensor:
-        """The sum to minimise."""
+        """The sum to minimise; a term that comes in several visits of a step counts as their sum."""
         values = list(terms.values())
         total = values[0]
         for value in values[1:]:
             total = total + value
         if self.every_step and not math.isfinite(total.item()):
             self._raise({name: value.item() for name, value in terms.items()}, step, step)
-        each = torch.stack([value.detach() for value in values])
-        self.names = tuple(terms)
+        for name, value in terms.items():
+            now = value.detach()
+            self.told[name] = self.told[name] + now if name in self.told else now
+        return total
+
+    def end_step(self, step: int) -> None:
+        """Sum up what the step told."""
+        each = torch.stack(list(self.told.values()))
+        self.names, self.told = tuple(self.told), {}
         self.sums = each if self.sums is None else self.sums.to(each.device) + each
         if not self.count:
             self.first = step
         self.count += 1
-        return total
 
     def state(self) -> Tensor:
         """What is summed up, on the CPU."""

@@ -46,13 +46,20 @@ class Fit:
     augment: bool = True  # as the recipe says; False: the images as they are stored
     replay: Split | None = None  # examples from which a second batch is drawn, met as `batch.replay`
     replay_batch: int = 64
+    # updates from each batch, one after the other, each on augmentation and dropout of its own; a loss is told which by
+    # `batch.visit`. Epochs, steps, schedule, log and resume count batches, whatever the visits.
+    visits: int = 1
     after_backward: Callable[..., None] | None = None  # in place of the method's own
     after_step: Callable[..., None] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse to replay from nothing."""
+        """Refuse to replay from nothing, and to pass batches by."""
         if self.replay is not None and not len(self.replay):
             raise SettingsError(f"The Fit {self.name!r} replays from a memory that holds nothing.")
+        if self.visits < 1:
+            raise SettingsError(
+                f"The Fit {self.name!r} was asked for {self.visits} visits of each batch; there must be 1 or more."
+            )
 
 
 METHODS: dict[str, type["Method"]] = {}

@@ -60,6 +60,9 @@ class LwF(Method):
     kd_reduction: Literal["sum", "mean"] = "sum"  # of kd over the labels of a softmax; the paper sums (eq. 3)
     # Y_o as the old network answers each augmented image, or as recorded once, without augmentation (figure 3)
     teacher: Literal["online", "recorded"] = "online"
+    # steps from each batch; summed: one, on λ_o L_old + L_new (figure 3); alternating: one for each softmax of L_old,
+    # then one for L_new, each on images augmented anew and with weight decay (the authors' code)
+    update: Literal["summed", "alternating"] = "summed"
     warmup: NonNegative = 0.0  # epochs of θ_n alone, before all weights (section 3)
     warmup_lr: NonNegative = 0.0  # learning rate of the warm-up; 0: the same as after it
     train_old_heads: bool = True  # False: θ_o that do not compete with the new labels stay as they are
@@ -75,26 +78,29 @@ class LwF(Method):
         self.groups = [] if self.old is None else self.old_softmaxes(task)
         self.recorded = self.record(self.old, task) if self.old and self.teacher == "recorded" else None
         self.rivals = task.rivals if self.scope == "seen" else among(task.rivals, task.classes)
+        self.turns = [(self.groups, True)]  # of each visit: the part of L_old, and whether L_new is minimised
+        if self.update == "alternating":
+            self.turns = [*(([group], False) for group in self.groups), ([], True)]
         fresh = self.model.grow(task.classes)
         yield from warm_up(task, fresh, self.loss_new, self.warmup, self.warmup_lr)
-        yield Fit(task.train, only=None if self.train_old_heads else self.model.facing(task.competing))
+        free = None if self.train_old_heads else self.model.facing(task.competing)
+        yield Fit(task.train, only=free, visits=len(self.turns))
 
     def loss_new(self, batch: Batch, task: Task) -> Terms:
         """L_new alone."""
         return {"new": cross_entropy(self.model(batch.x), batch.y, self.rivals)}
 
     def loss(self, batch: Batch, task: Task) -> Terms:
-        """L_new and λ_o L_old."""
+        """L_new and λ_o L_old, or what has its turn of them."""
+        groups, new = self.turns[batch.visit]
         logits, share, weight = self.model(batch.x), 1.0, self.weight
         if self.balance == "tasks" and self.groups:
             share = 1 / (task.index + 1)
             weight = self.weight * (1 - share) / sum(group.softmaxes for group in self.groups)
-        terms = {"new": share * cross_entropy(logits, batch.y, self.rivals)}
-        if self.old is not None:
+        terms = {"new": share * cross_entropy(logits, batch.y, self.rivals)} if new else {}
+        if groups and self.old is not None:
             answers = self.old(batch.x) if self.recorded is None else self.recorded[batch.index]
-            terms["old"] = (
-                weight * torch.stack([self.preserve(g, logits, answers) for g in self.groups]).sum()
-            )
+            terms["old"] = weight * torch.stack([self.preserve(g, logits, answers) for g in groups]).sum()
         return terms
 
     def preserve(self, group: Columns, logits: Tensor, answers: Tensor) -> Tensor:
@@ -107,7 +113,7 @@ class LwF(Method):
         return group.softmaxes * DISTANCES[self.old_loss](now, old)
 
     def old_softmaxes(self, task: Task) -> list[Columns]:
-        """The old labels, in groups that share a softmax in L_old."""
+        """The old labels, in groups that share a softmax in L_old; where updates alternate, each by itself."""
         known = self.model.head.size
         seen = tuple(sorted({label for group in task.old_groups for label in group}))
         if known != len(seen):
@@ -115,11 +121,10 @@ class LwF(Method):
                 f"lwf was given a network that scores {known} labels, but {len(seen)} had occurred before task "
                 f"{task.index}. The head must be grown by the method alone: begin with a model without head rows."
             )
-        device = task.rivals.device
-        if self.grouping == "zero_padded":
-            return side_by_side(task.old_groups, device, task.rivals)
         groups = {"concat": (seen,), "task": self.model.head.groups}.get(self.grouping, task.old_groups)
-        return side_by_side(groups, device)
+        together = [[group] for group in groups] if self.update == "alternating" else [groups]
+        rivals = task.rivals if self.grouping == "zero_padded" else None
+        return [made for part in together for made in side_by_side(part, task.rivals.device, rivals)]
 
     def record(self, old: Snapshot, task: Task) -> Tensor:
         """Y_o on the images as they are stored, (N, C_old)."""
