@@ -59,6 +59,21 @@ def test_losses_are_thinned_and_tasks_are_laid_end_to_end(tmp_path):
     assert set(np.round(term.mean[[0, len(term.mean) // 2, -1]])) == {0, 1, 2}
 
 
+def test_a_loss_is_not_drawn_through_a_fit_that_it_is_not_part_of(tmp_path):
+    path = fake_run(tmp_path, log=False)
+    fits = [(0, "main", "new"), (0, "equilibrium", "memory"), (1, "direction", "memory"), (1, "main", "new")]
+    lines = [
+        {"task": task, "fit": fit, "step": step, "terms": {term: 1.0}}
+        for task, fit, term in fits
+        for step in (50, 100)
+    ]
+    (path / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    losses = losses_of(sections_of([load(path)])[0].groups[0])
+    found = {term.label: [term.x[part].tolist() for part in losses.stretches(term)] for term in losses.terms}
+    assert found == {"new": [[50, 100], [350, 400]], "memory": [[150, 200, 250, 300]]}
+    assert figures.loss_lines(losses).count("<polyline") == 3
+
+
 def test_the_files_of_numbers_hold_what_the_figures_show(compared, tmp_path):
     files = write_tables(compared, tmp_path)
     read = {path.name: list(csv.DictReader(path.read_text().splitlines())) for path in files}

@@ -136,7 +136,7 @@ def _bar(frame: Frame, x: float, width: float, series: Series, k: int) -> Markup
 
 
 def loss_lines(losses: Losses) -> Markup:
-    """The terms of a loss over all steps of a run; a vertical line where a task begins."""
+    """The terms of a loss over all steps of a run, broken where a Fit is without them; dashed where a task begins."""
     last = max(float(term.x[-1]) for term in losses.terms)
     highest = max(float(term.mean.max()) for term in losses.terms)
     lowest = min(0.0, *(float(term.mean.min()) for term in losses.terms), 0.0)
@@ -151,11 +151,13 @@ def loss_lines(losses: Losses) -> Markup:
         )
     for place, term in enumerate(losses.terms):
         kind = term_colour(place)
-        path = points([frame.x(float(x)) for x in term.x], [frame.y(float(y)) for y in term.mean])
+        xs, ys = [frame.x(float(x)) for x in term.x], [frame.y(float(y)) for y in term.mean]
         name = element("title", term.label)
-        parts.append(
-            element("g", element("polyline", name, points=path, class_="line thin"), class_=colour(kind))
-        )
+        drawn = [
+            element("polyline", name, points=points(xs[part], ys[part]), class_="line thin")
+            for part in losses.stretches(term)
+        ]
+        parts.append(element("g", *drawn, class_=colour(kind)))
     names = ", ".join(term.label for term in losses.terms)
     return drawing(
         _WIDTH, 210.0, f"Loss of {losses.label}, seed {losses.seed}, over the steps: {names}", *parts

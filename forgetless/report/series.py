@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,19 @@ class Heat:
 
 @dataclass(frozen=True)
 class Losses:
-    """The terms of one run's loss over its steps, and the step at which each task began."""
+    """The terms of one run's loss over its steps, and the step at which each task and each Fit began."""
 
     label: str
     seed: int
     terms: tuple[Series, ...]
     starts: tuple[int, ...]
+    fits: tuple[int, ...]
+
+    def stretches(self, term: Series) -> list[slice]:
+        """The points of a term that belong together: between them lies no Fit without it."""
+        fit = np.searchsorted(self.fits, term.x)
+        ends = [0, *(np.flatnonzero(np.diff(fit) > 1) + 1).tolist(), len(fit)]
+        return [slice(*pair) for pair in pairwise(ends)]
 
 
 def heat_of(group: Group) -> Heat | None:
@@ -89,11 +97,13 @@ def losses_of_run(label: str, run: Run) -> Losses | None:
         return None
     points: dict[str, list[tuple[int, float]]] = {}
     starts: list[int] = []
+    fits: list[int] = []
     offset, last, place, task = 0, 0, None, None
     for line in lines:
         here = (line.get("task"), line.get("fit"))
         if here != place:
             offset, place = offset + last, here
+            fits.append(offset)
         if line.get("task") != task:
             task = line.get("task")
             starts.append(offset)
@@ -101,7 +111,9 @@ def losses_of_run(label: str, run: Run) -> Losses | None:
         for name, value in _terms(line):
             points.setdefault(name, []).append((offset + last, value))
     terms = tuple(_thinned(name, found, offset + last) for name, found in points.items())
-    return Losses(label, run.seed, terms, tuple(starts)) if any(len(term.x) > 1 for term in terms) else None
+    if not any(len(term.x) > 1 for term in terms):
+        return None
+    return Losses(label, run.seed, terms, tuple(starts), tuple(fits))
 
 
 def _terms(line: dict[str, Any]) -> list[tuple[str, float]]:
