@@ -66,7 +66,10 @@ def explained(path: Path, verb: str) -> Iterator[None]:
             with suppress(OSError):
                 room = os.statvfs(path if path.exists() else path.parent)
                 free = f" ({room.f_bavail * room.f_frsize:,} bytes are free)"
-        raise StorageError(
-            f"Cannot {verb} {path}: {reason}{free}. Free some room or choose another place, "
-            "then give the same command again; what was saved before is intact."
-        ) from error
+        cure = (
+            "See that it is there and may be read."
+            if verb == "read"
+            else "Free some room or choose another place, then give the same command again; what was saved before is "
+            "intact."
+        )
+        raise StorageError(f"Cannot {verb} {path}: {reason}{free}. {cure}") from error

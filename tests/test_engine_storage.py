@@ -19,7 +19,7 @@ from forgetless.engine import Checkpoint, Checkpoints, capture, hash_of_tensors
 from forgetless.engine import checkpoint as module
 from forgetless.engine.checkpoint import FILES, pack, unpack
 from forgetless.errors import StorageError
-from forgetless.files import write_atomically
+from forgetless.files import explained, write_atomically
 from forgetless.interrupts import stoppable
 from forgetless.methods import METHODS
 
@@ -299,6 +299,21 @@ def test_a_place_that_is_a_file_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "checkpoint").write_text("a file")
     with pytest.raises(StorageError, match=r"Cannot write a checkpoint into .*File exists"):
         Checkpoints(tmp_path / "checkpoint").write(tiny())
+
+
+def test_what_a_manifest_lacks_is_named(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(tiny())
+    (tmp_path / "g00000001" / "manifest.json").write_text("{}")
+    with pytest.raises(StorageError, match=r"damaged \(it lacks 'files'\).* --fresh starts it anew"):
+        checkpoints.read()
+
+
+def test_what_cannot_be_read_is_not_said_to_want_room(tmp_path):
+    for verb, cure in (("read", "may be read"), ("write", "Free some room")):
+        with pytest.raises(StorageError, match=cure) as caught, explained(tmp_path / "gone", verb):
+            (tmp_path / "gone").read_text()
+        assert str(caught.value).count("Free some room") == (verb == "write")
 
 
 def test_what_an_earlier_crash_left_is_swept_away(tmp_path):

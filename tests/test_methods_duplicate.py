@@ -5,6 +5,7 @@ import tiny
 import torch
 from reference_loop import learn
 
+from forgetless.engine import count_bytes
 from forgetless.errors import SettingsError
 from forgetless.methods import METHODS
 
@@ -44,3 +45,10 @@ def test_it_must_be_told_the_task():
     assert METHODS["duplicate"].scenarios == METHODS["duplicate"].isolates == ("task",)
     with pytest.raises(SettingsError, match="told which task"):
         learned("duplicate", 1).logits(tiny.split((0, 1)).x)
+
+
+def test_its_networks_are_counted_as_old_ones():
+    method = learned("duplicate", 2)
+    counted = count_bytes(method, 0)
+    copies = [sum(t.nbytes for t in copy.state_dict().values()) for copy in method.copies]
+    assert (counted["old_models"], counted["statistics"]) == (sum(copies), 0)

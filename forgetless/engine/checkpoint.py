@@ -83,14 +83,15 @@ class Checkpoints:
             try:
                 found = unpack({name: (path / name).read_bytes() for name in FILES})
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-                complaints.append(f"The checkpoint {path} is damaged ({error}); it is not used.")
+                why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+                complaints.append(f"The checkpoint {path} is damaged ({why}); it is not used.")
                 self.unsound.append(path)
             else:
                 return found, complaints
         if complaints:
             raise StorageError(
                 f"No checkpoint in {self.folder} is sound, so the run cannot go on from one: "
-                f"{' '.join(complaints)} Give --fresh to start the run anew."
+                f"{' '.join(complaints)} `forgetless run` with its settings and --fresh starts it anew."
             )
         return None, complaints
 

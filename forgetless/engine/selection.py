@@ -5,7 +5,7 @@ from torch import nn
 from ..errors import SettingsError
 from ..memory import Memory
 from ..methods import Fit, Method
-from ..models import Snapshot
+from ..models import Model, Snapshot
 from ..weights import Masks
 
 
@@ -46,7 +46,7 @@ def count_bytes(method: Method, past: int) -> dict[str, int]:
     """Bytes of what a method keeps, by kind, counted by walking it; `past` is what its old data take."""
     masks = sum(_nbytes(module) for module in method.model.modules() if isinstance(module, Masks))
     own = _nbytes(method.model) - masks
-    old = sum(_nbytes(copy) for copy in snapshots(method))
+    old = sum(_nbytes(network) for network in _old_networks(method))
     exemplars = sum(_nbytes(module) for module in method.modules() if isinstance(module, Memory))
     measured = _nbytes(method.measured)  # is looked at, never learned from
     return {
@@ -56,6 +56,14 @@ def count_bytes(method: Method, past: int) -> dict[str, int]:
         "statistics": _nbytes(method) - own - masks - old - exemplars - measured,
         "masks": masks,
     }
+
+
+def _old_networks(method: Method) -> list[nn.Module]:
+    """The networks that a method holds beside its own, each once, whatever they lie in."""
+    own = set(method.model.modules())
+    found = [part for part in method.modules() if isinstance(part, Snapshot | Model) and part not in own]
+    within = {part for network in found for part in network.modules() if part is not network}
+    return [network for network in found if network not in within]
 
 
 def _nbytes(module: nn.Module) -> int:
