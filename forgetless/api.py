@@ -12,7 +12,7 @@ load = record.load
 
 def run(
     method: str,
-    stream: str,
+    stream: str | Path,
     *,
     data: str | Path | None = None,
     runs: str | Path | None = None,
@@ -39,11 +39,11 @@ def run(
             "A run names its method, so that it can be repeated: give a registered name, or the path of the file "
             f"that holds yours, ./mine.py, not {method!r}."
         )
-    resolved = resolve(method, stream, settings, preset=preset, config=_path(config))
+    resolved = resolve(method, _named(stream), settings, preset=preset, config=_path(config))
     return run_settings(resolved, data=_path(data), runs=runs_folder(runs), fresh=fresh, listen=listen)
 
 
-def stream(name: str, *, data: str | Path | None = None, **settings: Any) -> Any:
+def stream(name: str | Path, *, data: str | Path | None = None, **settings: Any) -> Any:
     """A stream of tasks: `fl.stream("split-cifar100/10", scenario="class", class_order="icarl")`.
 
     Raises:
@@ -53,7 +53,7 @@ def stream(name: str, *, data: str | Path | None = None, **settings: Any) -> Any
     from .data import build_stream
     from .settings.resolve import resolve
 
-    return build_stream(resolve("finetune", name, settings), _path(data))
+    return build_stream(resolve("finetune", _named(name), settings), _path(data))
 
 
 def build_model(
@@ -84,6 +84,18 @@ def methods() -> dict[str, Any]:
     from .methods import METHODS
 
     return dict(METHODS)
+
+
+def _named(stream: object) -> str:
+    """A stream's name; of a folder given as a path, one that cannot be taken for another stream's."""
+    if isinstance(stream, Path):
+        return str(stream) if stream.is_absolute() else f"./{stream}"
+    if not isinstance(stream, str):
+        raise SettingsError(
+            "A stream is named, so that a run can be repeated: give a name that `forgetless list streams` shows, or "
+            f"the path of a folder of images, not {type(stream).__name__}."
+        )
+    return stream
 
 
 def _path(path: str | Path | None) -> Path | None:

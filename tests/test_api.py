@@ -2,10 +2,12 @@
 
 import dataclasses
 import importlib
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import forgetless as fl
 from forgetless.errors import SettingsError
@@ -54,6 +56,21 @@ def test_a_mistake_in_a_setting_is_a_sentence():
         fl.run("lwf", "split-digits", wieght=1)
     with pytest.raises(SettingsError, match="A run names its method"):
         fl.run(fl.methods()["lwf"], "split-digits")
+
+
+def test_a_folder_may_be_given_as_a_path_and_nothing_else_passes_for_a_name(tmp_path, monkeypatch):
+    for name in ("bird", "cat"):
+        (tmp_path / "split-digits" / name).mkdir(parents=True)
+        for k in range(4):
+            Image.new("L", (8, 8), 40 * k + 10 * len(name)).save(
+                tmp_path / "split-digits" / name / f"{k}.png"
+            )
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / "split-digits", Path("split-digits")):
+        assert fl.stream(folder, scenario="class").class_names == ("bird", "cat")
+    for wrong in (None, 5, fl.stream("split-digits")):
+        with pytest.raises(SettingsError, match=f"not {type(wrong).__name__}"):
+            fl.run("lwf", wrong)
 
 
 def test_streams_and_models_by_name():
