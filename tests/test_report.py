@@ -150,9 +150,11 @@ def test_folders_that_cannot_be_read_are_named_on_the_page(tmp_path):
     foreign.mkdir()
     broken = fake_run(tmp_path, seed=1)
     (broken / "result.json").write_text("{")
-    write_report([foreign, good, broken, tmp_path / "gone"], tmp_path / "report.html")
+    lost = write_report([foreign, good, broken, tmp_path / "gone"], tmp_path / "report.html")
+    assert [one.folder for one in lost] == ["holidays", broken.name, "gone"]
     text = Parsed((tmp_path / "report.html").read_text()).text
     assert "Left out" in text
+    assert "1 run, all finished, 3 more could not be read; 1 configuration" in text
     for word in ("holidays", "is not a run folder", "is damaged", "There is no run folder"):
         assert word in text
 

@@ -49,7 +49,8 @@ def main(argv: Sequence[str]) -> int:
     from ..report.page import write_report
 
     output = Path(asked.get("output", "report.html")).expanduser()
-    write_report(with_result, output)
+    for lost in write_report(with_result, output):
+        print(f"Left out: {lost.reason}", file=sys.stderr)
     left = len(paths) - len(with_result)
     if left:
         print(f"{left} of {len(paths)} runs have no result yet and are left out.", file=sys.stderr)

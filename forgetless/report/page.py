@@ -39,14 +39,15 @@ class Unread:
     reason: str
 
 
-def write_report(runs: Sequence[Path], output: Path) -> None:
-    """Write one self-contained page on these run folders; what cannot be read is listed on it.
+def write_report(runs: Sequence[Path], output: Path) -> list[Unread]:
+    """Write one self-contained page on these run folders; what cannot be read is listed on it, and given back.
 
     Raises:
         StorageError: none of the folders can be read, or the place cannot be written.
     """
     found, unread = read_all(runs)
     write_atomically(output, render_page(found, unread))
+    return unread
 
 
 def read_all(folders: Sequence[Path]) -> tuple[list[Run], list[Unread]]:
@@ -85,7 +86,7 @@ def render_page(runs: Sequence[Run], unread: Sequence[Unread] = ()) -> str:
     environment.filters["code"] = _code
     return environment.get_template("report.html").render(
         headline=words.headline(sections),
-        count=_count(runs, sections),
+        count=_count(runs, sections, len(unread)),
         blocks=[_block(block, colours) for block in table.blocks],
         headings=HEADINGS,
         legend=LEGEND,
@@ -213,9 +214,10 @@ def _machines(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), " · ".join(values)) for key, values in facts.items()]
 
 
-def _count(runs: Sequence[Run], sections: Sequence[Section]) -> str:
+def _count(runs: Sequence[Run], sections: Sequence[Section], unread: int) -> str:
     configurations = sum(len(section.groups) for section in sections)
     finished = sum(run.state == "finished" for run in runs)
     plural = "" if configurations == 1 else "s"
     done = "all finished" if finished == len(runs) else f"{finished} finished"
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {done}; {configurations} configuration{plural}"
+    lost = f", {unread} more could not be read" if unread else ""
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {done}{lost}; {configurations} configuration{plural}"
