@@ -111,20 +111,16 @@ def certify(path: Path, *, data: Path | None = None, against: Path | None = None
     refuse_what_does_not_isolate(settings)
     if run.state != "finished":
         raise StorageError(f"The run in {path} is {run.state}: only a finished run can be certified.")
-    kept = _read(against or path / FILE)
+    source = against or path / FILE
+    kept = _read(source)
     plan = choose_plan(settings.precision, settings.threads, settings.model)
     here = describe_machine(plan)
     elsewhere = tuple(key for key in BITS_DEPEND_ON if here.get(key) != kept["recorded_on"].get(key))
     stream = build_stream(settings, data)
-    if kept["fingerprint"] != stream.fingerprint:
-        raise StorageError(
-            f"The certificate {against or path / FILE} is of other data than {settings.stream}."
-        )
+    _refuse_foreign(kept, source, settings.method, stream)
     with prepared_process(plan):
         method = _rebuilt(settings, stream, plan, path / "model.safetensors")
         proofs = tuple(_compare(method, stream, plan, row, comparable=not elsewhere) for row in kept["tasks"])
-    if len(proofs) != len(stream):
-        raise StorageError(f"The certificate of {path} speaks of {len(proofs)} of {len(stream)} tasks.")
     return Proof(run, kept["recorded_on"], elsewhere, proofs)
 
 
@@ -140,6 +136,20 @@ def refuse_what_does_not_isolate(settings: Settings) -> None:
         raise SettingsError(
             f"{settings.method} does not isolate what it learned{where}: each task changes what earlier ones answer "
             "with, so there is nothing to certify. `forgetless report` shows what was forgotten; wsn forgets nothing."
+        )
+
+
+def _refuse_foreign(kept: dict[str, Any], source: Path, method: str, stream: Stream) -> None:
+    """What holds of another run, or of some of the tasks, proves nothing of this one."""
+    own = {"method": method, "stream": stream.name, "scenario": stream.scenario}
+    if other := [f"{kept.get(key)}, not {value}" for key, value in own.items() if kept.get(key) != value]:
+        raise StorageError(f"The certificate {source} is of another run: of {'; of '.join(other)}.")
+    if kept["fingerprint"] != stream.fingerprint:
+        raise StorageError(f"The certificate {source} is of other data than {stream.name}.")
+    if [row["task"] for row in kept["tasks"]] != list(range(len(stream))):
+        raise StorageError(
+            f"The certificate {source} is damaged, or of another run: it does not speak of each of the "
+            f"{len(stream)} tasks once and in order."
         )
 
 

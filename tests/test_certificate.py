@@ -148,12 +148,23 @@ def test_a_damaged_certificate_or_a_damaged_model_is_said(run):
         certify(run)
 
 
-def test_a_certificate_of_fewer_tasks_does_not_pass(run):
+@pytest.mark.parametrize("order", [[0, 1], [0, 0, 0], [0, 2, 1], [0, 1, 2, 2], [0, 1, 9], []])
+def test_a_certificate_speaks_of_each_task_once_and_in_order(order, run):
     path = run / certificate.FILE
     facts = json.loads(path.read_text())
-    path.write_text(json.dumps(facts | {"tasks": facts["tasks"][:2]}))
-    with pytest.raises(StorageError, match="2 of 3 tasks"):
+    rows = [facts["tasks"][index % 3] | {"task": index} for index in order]
+    path.write_text(json.dumps(facts | {"tasks": rows}))
+    with pytest.raises(StorageError, match="each of the 3 tasks once and in order"):
         certify(run)
+
+
+@pytest.mark.parametrize("key", ["method", "stream", "scenario", "fingerprint"])
+def test_a_certificate_of_another_run_is_refused(key, run, tmp_path):
+    facts = json.loads((run / certificate.FILE).read_text())
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(facts | {key: "another"}))
+    with pytest.raises(StorageError, match=r"kept\.json .*other"):
+        certify(run, against=kept)
 
 
 def test_nothing_named_is_a_matter_of_usage(capsys):
