@@ -203,20 +203,31 @@ def _read(path: Path) -> dict[str, Any]:
     Raises:
         StorageError: there is none, or it is damaged.
     """
-    with explained(path, "read"):
-        text = path.read_text(encoding="utf-8")
     try:
-        facts = json.loads(text)
-        rows = facts["tasks"]
-        sound = facts["format"] == FORMAT and all(row.keys() >= _KEYS for row in rows)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        sound = False
-    if not sound:
+        with explained(path, "read"):
+            facts = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested without end
+        facts = None
+    if not _has_form(facts, _FORM) or facts["format"] != FORMAT:
         raise StorageError(f"{path} is damaged, or was not written by forgetless as a certificate.")
     return cast(dict[str, Any], facts)
 
 
-_KEYS = {"task", "probe", "shape", "scores", "tensors"}
+# A type; the forms of what must be named, {name: form}; or a list of one form.
+_TASK = {"task": int, "probe": str, "shape": [int], "scores": str, "tensors": {}}
+_FORM = {
+    "format": int, "method": str, "stream": str, "scenario": str, "fingerprint": str, "tasks": [_TASK],
+    "recorded_on": dict.fromkeys((*BITS_DEPEND_ON, "platform"), str) | {"threads": int, "deterministic": bool},
+}  # fmt: skip
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    """Whether a value read from JSON is of this form; further names do not matter."""
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(part, form[0]) for part in value)
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(_has_form(value.get(name), form[name]) for name in form)
+    return type(value) is form  # a bool is no int here
 
 
 def lines(proof: Proof) -> Iterator[str]:

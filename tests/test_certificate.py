@@ -148,6 +148,47 @@ def test_a_damaged_certificate_or_a_damaged_model_is_said(run):
         certify(run)
 
 
+def row_with(**damage):
+    """What spoils the first row of a certificate's tasks."""
+    return lambda facts: {"tasks": [facts["tasks"][0] | damage, *facts["tasks"][1:]]}
+
+
+def machine_with(**damage):
+    """What spoils what a certificate says of the machine."""
+    return lambda facts: {"recorded_on": facts["recorded_on"] | damage}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({key: None} for key in ("method", "fingerprint", "recorded_on", "tasks")),
+        *({"recorded_on": value} for value in ("a string", {}, [])),
+        *(machine_with(**{key: None}) for key in ("platform", "threads")),
+        *({"tasks": value} for value in ({}, 3, [None], [[]])),
+        *(row_with(task=value) for value in ("a", True, 0.0, [], None)),
+        *(row_with(tensors=value) for value in ([], "a", None)),
+        *(row_with(**{key: None}) for key in ("probe", "scores")),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_damage(damage, run, capsys):
+    path = run / certificate.FILE
+    facts = json.loads(path.read_text())
+    facts |= damage(facts) if callable(damage) else damage
+    for spoilt in (facts, {key: value for key, value in facts.items() if value is not None}):
+        path.write_text(json.dumps(spoilt))
+        assert main(["certify", str(run)]) == 5
+        assert "is damaged, or was not written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"null", b""]
+)
+def test_bytes_that_are_no_certificate_are_said(content, run):
+    (run / certificate.FILE).write_bytes(content)
+    with pytest.raises(StorageError, match="is damaged, or was not written"):
+        certify(run)
+
+
 @pytest.mark.parametrize("order", [[0, 1], [0, 0, 0], [0, 2, 1], [0, 1, 2, 2], [0, 1, 9], []])
 def test_a_certificate_speaks_of_each_task_once_and_in_order(order, run):
     path = run / certificate.FILE
