@@ -113,15 +113,22 @@ def certify(path: Path, *, data: Path | None = None, against: Path | None = None
         raise StorageError(f"The run in {path} is {run.state}: only a finished run can be certified.")
     source = against or path / FILE
     kept = _read(source)
+    weights = path / "model.safetensors"
     plan = choose_plan(settings.precision, settings.threads, settings.model)
     here = describe_machine(plan)
     elsewhere = tuple(key for key in BITS_DEPEND_ON if here.get(key) != kept["recorded_on"].get(key))
     stream = build_stream(settings, data)
     _refuse_foreign(kept, source, settings.method, stream)
     with prepared_process(plan):
-        method = _rebuilt(settings, stream, plan, path / "model.safetensors")
+        method, written = _rebuilt(settings, stream, plan, weights)
         proofs = tuple(_compare(method, stream, plan, row, comparable=not elsewhere) for row in kept["tasks"])
-    return Proof(run, kept["recorded_on"], elsewhere, proofs)
+    proof = Proof(run, kept["recorded_on"], elsewhere, proofs)
+    if proof.holds and written != run.result.get("weights_sha256"):  # last: what a task lost is said by name
+        raise StorageError(
+            f"{weights} is damaged: its tensors are not those that the run wrote, whose weights_sha256 is in "
+            "result.json. Bring a copy back, or run its settings again with --fresh."
+        )
+    return proof
 
 
 def refuse_what_does_not_isolate(settings: Settings) -> None:
@@ -153,15 +160,16 @@ def _refuse_foreign(kept: dict[str, Any], source: Path, method: str, stream: Str
         )
 
 
-def _rebuilt(settings: Settings, stream: Stream, plan: Plan, weights: Path) -> Method:
-    """The method as the run left it."""
+def _rebuilt(settings: Settings, stream: Stream, plan: Plan, weights: Path) -> tuple[Method, str]:
+    """The method as the run left it, and the SHA-256 of all that is stored of it."""
     method = fresh_method(settings, stream.input_shape)
     try:
         with explained(weights, "read"):
-            restore(method, load(weights.read_bytes()))
+            tensors = load(weights.read_bytes())
+        restore(method, tensors)
     except (SafetensorError, ValueError, RuntimeError) as error:
         raise StorageError(f"{weights} is damaged: {str(error).splitlines()[0]}") from error
-    return method.to(plan.device).requires_grad_(False).eval()
+    return method.to(plan.device).requires_grad_(False).eval(), hash_of_tensors(tensors)
 
 
 def _compare(

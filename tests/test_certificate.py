@@ -4,13 +4,16 @@ import json
 import shutil
 
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from forgetless import certificate
 from forgetless.certificate import certify, lines
 from forgetless.cli import main
+from forgetless.engine import restore
 from forgetless.errors import InterruptedRun, SettingsError, StorageError
 from forgetless.events import TaskScored
+from forgetless.methods.registry import fresh_method
 from forgetless.run import run_settings
 from forgetless.settings.resolve import resolve
 
@@ -145,6 +148,26 @@ def test_a_damaged_certificate_or_a_damaged_model_is_said(run):
             certify(run)
     path.unlink()
     with pytest.raises(StorageError, match="Cannot read"):
+        certify(run)
+
+
+def test_a_flipped_bit_that_no_answer_hangs_on_is_said_too(tmp_path, capsys):
+    settings = resolve("wsn", "split-digits/3", QUICK | {"scenario": "task"})
+    run = run_settings(settings, runs=tmp_path / "runs").path
+    assert certify(run).holds
+    layer = "model.backbone.layers.0.weight"
+    tensors = load_file(run / "model.safetensors")
+    method = fresh_method(settings, (1, 8, 8))
+    restore(method, {name: torch.from_numpy(value) for name, value in tensors.items()})
+    free = int((~method.get_submodule(layer).masks.union()).flatten().nonzero()[0])  # no task's own
+    for name, place in ((f"{layer}.s", 0), (f"{layer}.theta", free), ("measured.cap_paper", 0)):
+        copy = shutil.copytree(run, tmp_path / name / run.name)
+        flip(copy, name, place * tensors[name].itemsize)
+        assert main(["certify", str(copy)]) == 5, name
+        assert "not those that the run wrote" in capsys.readouterr().err
+    result = run / "result.json"
+    result.write_text(result.read_text().replace("weights_sha256", "another"))
+    with pytest.raises(StorageError, match="not those that the run wrote"):
         certify(run)
 
 
