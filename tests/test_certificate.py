@@ -171,6 +171,17 @@ def test_a_flipped_bit_that_no_answer_hangs_on_is_said_too(tmp_path, capsys):
         certify(run)
 
 
+@pytest.mark.parametrize("name", ["model.backbone.layers.0.weight.masks.0", "model.head.blocks.2.weight"])
+def test_a_model_without_what_a_task_answers_with_is_damaged(name, tmp_path):
+    settings = resolve("wsn", "split-digits/3", QUICK | {"scenario": "task"})
+    weights = run_settings(settings, runs=tmp_path).path / "model.safetensors"
+    tensors = load_file(weights)
+    del tensors[name]
+    save_file(tensors, weights)
+    with pytest.raises(StorageError, match="not those that the run wrote"):
+        certify(weights.parent)
+
+
 def row_with(**damage):
     """What spoils the first row of a certificate's tasks."""
     return lambda facts: {"tasks": [facts["tasks"][0] | damage, *facts["tasks"][1:]]}
