@@ -1,6 +1,7 @@
 """The certificate: it holds for what forgot nothing, and fails for one flipped bit of what an old task needs."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -10,9 +11,11 @@ from safetensors.numpy import load_file, save_file
 from forgetless import certificate
 from forgetless.certificate import certify, lines
 from forgetless.cli import main
+from forgetless.cli.certify import ABOUT
 from forgetless.engine import restore
 from forgetless.errors import InterruptedRun, SettingsError, StorageError
 from forgetless.events import TaskScored
+from forgetless.methods import METHODS
 from forgetless.methods.registry import fresh_method
 from forgetless.run import run_settings
 from forgetless.settings.resolve import resolve
@@ -240,6 +243,12 @@ def test_a_certificate_of_another_run_is_refused(key, run, tmp_path):
     kept.write_text(json.dumps(facts | {key: "another"}))
     with pytest.raises(StorageError, match=r"kept\.json .*other"):
         certify(run, against=kept)
+
+
+def test_the_help_names_examples_that_isolate_and_no_list_that_falls_behind():
+    isolating = {name for name, made in METHODS.items() if made.isolates}
+    named = {name for name in METHODS if re.search(rf"\b{name}\b", ABOUT)}
+    assert named == isolating or (named <= isolating and all(f"such as {name}" in ABOUT for name in named))
 
 
 def test_nothing_named_is_a_matter_of_usage(capsys):
