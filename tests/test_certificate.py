@@ -1,16 +1,22 @@
 """The certificate: it holds for what forgot nothing, and fails for one flipped bit of what an old task needs."""
 
 import json
+import re
 import shutil
 
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from forgetless import certificate
 from forgetless.certificate import certify, lines
 from forgetless.cli import main
+from forgetless.cli.certify import ABOUT
+from forgetless.engine import restore
 from forgetless.errors import InterruptedRun, SettingsError, StorageError
 from forgetless.events import TaskScored
+from forgetless.methods import METHODS
+from forgetless.methods.registry import fresh_method
 from forgetless.run import run_settings
 from forgetless.settings.resolve import resolve
 
@@ -148,12 +154,101 @@ def test_a_damaged_certificate_or_a_damaged_model_is_said(run):
         certify(run)
 
 
-def test_a_certificate_of_fewer_tasks_does_not_pass(run):
+def test_a_flipped_bit_that_no_answer_hangs_on_is_said_too(tmp_path, capsys):
+    settings = resolve("wsn", "split-digits/3", QUICK | {"scenario": "task"})
+    run = run_settings(settings, runs=tmp_path / "runs").path
+    assert certify(run).holds
+    layer = "model.backbone.layers.0.weight"
+    tensors = load_file(run / "model.safetensors")
+    method = fresh_method(settings, (1, 8, 8))
+    restore(method, {name: torch.from_numpy(value) for name, value in tensors.items()})
+    free = int((~method.get_submodule(layer).masks.union()).flatten().nonzero()[0])  # no task's own
+    for name, place in ((f"{layer}.s", 0), (f"{layer}.theta", free), ("measured.cap_paper", 0)):
+        copy = shutil.copytree(run, tmp_path / name / run.name)
+        flip(copy, name, place * tensors[name].itemsize)
+        assert main(["certify", str(copy)]) == 5, name
+        assert "not those that the run wrote" in capsys.readouterr().err
+    result = run / "result.json"
+    result.write_text(result.read_text().replace("weights_sha256", "another"))
+    with pytest.raises(StorageError, match="not those that the run wrote"):
+        certify(run)
+
+
+@pytest.mark.parametrize("name", ["model.backbone.layers.0.weight.masks.0", "model.head.blocks.2.weight"])
+def test_a_model_without_what_a_task_answers_with_is_damaged(name, tmp_path):
+    settings = resolve("wsn", "split-digits/3", QUICK | {"scenario": "task"})
+    weights = run_settings(settings, runs=tmp_path).path / "model.safetensors"
+    tensors = load_file(weights)
+    del tensors[name]
+    save_file(tensors, weights)
+    with pytest.raises(StorageError, match="not those that the run wrote"):
+        certify(weights.parent)
+
+
+def row_with(**damage):
+    """What spoils the first row of a certificate's tasks."""
+    return lambda facts: {"tasks": [facts["tasks"][0] | damage, *facts["tasks"][1:]]}
+
+
+def machine_with(**damage):
+    """What spoils what a certificate says of the machine."""
+    return lambda facts: {"recorded_on": facts["recorded_on"] | damage}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({key: None} for key in ("method", "fingerprint", "recorded_on", "tasks")),
+        *({"recorded_on": value} for value in ("a string", {}, [])),
+        *(machine_with(**{key: None}) for key in ("platform", "threads")),
+        *({"tasks": value} for value in ({}, 3, [None], [[]])),
+        *(row_with(task=value) for value in ("a", True, 0.0, [], None)),
+        *(row_with(tensors=value) for value in ([], "a", None)),
+        *(row_with(**{key: None}) for key in ("probe", "scores")),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_damage(damage, run, capsys):
     path = run / certificate.FILE
     facts = json.loads(path.read_text())
-    path.write_text(json.dumps(facts | {"tasks": facts["tasks"][:2]}))
-    with pytest.raises(StorageError, match="2 of 3 tasks"):
+    facts |= damage(facts) if callable(damage) else damage
+    for spoilt in (facts, {key: value for key, value in facts.items() if value is not None}):
+        path.write_text(json.dumps(spoilt))
+        assert main(["certify", str(run)]) == 5
+        assert "is damaged, or was not written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"null", b""]
+)
+def test_bytes_that_are_no_certificate_are_said(content, run):
+    (run / certificate.FILE).write_bytes(content)
+    with pytest.raises(StorageError, match="is damaged, or was not written"):
         certify(run)
+
+
+@pytest.mark.parametrize("order", [[0, 1], [0, 0, 0], [0, 2, 1], [0, 1, 2, 2], [0, 1, 9], []])
+def test_a_certificate_speaks_of_each_task_once_and_in_order(order, run):
+    path = run / certificate.FILE
+    facts = json.loads(path.read_text())
+    rows = [facts["tasks"][index % 3] | {"task": index} for index in order]
+    path.write_text(json.dumps(facts | {"tasks": rows}))
+    with pytest.raises(StorageError, match="each of the 3 tasks once and in order"):
+        certify(run)
+
+
+@pytest.mark.parametrize("key", ["method", "stream", "scenario", "fingerprint"])
+def test_a_certificate_of_another_run_is_refused(key, run, tmp_path):
+    facts = json.loads((run / certificate.FILE).read_text())
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(facts | {key: "another"}))
+    with pytest.raises(StorageError, match=r"kept\.json .*other"):
+        certify(run, against=kept)
+
+
+def test_the_help_names_examples_that_isolate_and_no_list_that_falls_behind():
+    isolating = {name for name, made in METHODS.items() if made.isolates}
+    named = {name for name in METHODS if re.search(rf"\b{name}\b", ABOUT)}
+    assert named == isolating or (named <= isolating and all(f"such as {name}" in ABOUT for name in named))
 
 
 def test_nothing_named_is_a_matter_of_usage(capsys):

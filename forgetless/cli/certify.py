@@ -12,8 +12,9 @@ from .results import json_text
 
 ABOUT = (
     "Prove that a finished run forgot nothing: every tensor that can influence an old task, and the scores on a fixed "
-    "set of test images, are compared with what was recorded just after the task had been learned. Only methods that "
-    "isolate what they learned can be certified: wsn, and frozen where tasks do not compete."
+    "set of test images, are compared with what was recorded just after the task had been learned. Only a method "
+    "that isolates what it learned, such as wsn, can be certified, and only in the scenarios in which it does: the "
+    "documentation's page of each method says in which."
 )
 EXAMPLES = (
     "forgetless certify runs/wsn-split-digits-task-s0-1a2b3c4d",
