@@ -77,7 +77,7 @@ class Engine:
         of the method's state and of derived randomness alone.
 
         Raises:
-            DivergedError: a loss is not finite.
+            DivergedError: a loss is not finite, or what a Fit trained is not at its end.
             SettingsError: the method has a loss of its own, but `learn` yields no Fit.
         """
         restore(method, progress.start)
@@ -119,7 +119,7 @@ class Engine:
                 if problem.plateau.over:
                     break
                 watch(problem.step(step))
-        problem.plateau.keep_best(method)
+        problem.end()
 
 
 class _Problem:
@@ -130,7 +130,8 @@ class _Problem:
         self.recipe = recipe_for(engine.recipe, fit)
         self.steps = total_steps(self.recipe, len(fit.data))
         self.per_epoch = steps_per_epoch(self.recipe, len(fit.data))
-        self.optimizer = make_optimizer(self.recipe, select(method, fit), fit.rates)
+        self.weights = select(method, fit)
+        self.optimizer = make_optimizer(self.recipe, self.weights, fit.rates)
         self.objective = fit.loss or method.loss
         self.after_backward = fit.after_backward or method.after_backward
         self.after_step = fit.after_step or method.after_step
@@ -165,6 +166,11 @@ class _Problem:
             with torch.no_grad():
                 self.after_step(batch, self.task, aux)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def end(self) -> None:
+        """Leave the weights as the recipe keeps them, and finite."""
+        self.plateau.keep_best(self.method)
+        self.losses.end(self.weights)
 
     def moment(self, done: int) -> Moment:
         """Everything needed to go on after so many steps."""

@@ -1,6 +1,7 @@
-"""The loss terms of a Fit: summed up for the log, and seen to be finite."""
+"""The loss terms of a Fit: summed up for the log, and seen to be finite; at its end its weights as well."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -61,6 +62,14 @@ class Losses:
             self._raise(means, self.first, self.first + self.count - 1)
         self.sums, self.count = None, 0
         return means
+
+    def end(self, weights: Iterable[Tensor]) -> None:
+        """See to it that what was trained is finite: no loss has been asked for since the last step. One read."""
+        if not torch.stack([weight.isfinite().all() for weight in weights]).all().item():
+            raise DivergedError(
+                f"Task {self.task + 1}, fit {self.fit!r}, left weights that are not finite numbers: they became so in "
+                "its last steps, whose losses were finite still. A lower --lr is the usual cure."
+            )
 
     def _raise(self, terms: dict[str, float], first: int, last: int) -> None:
         broken = [name for name, value in terms.items() if not math.isfinite(value)] or list(terms)
