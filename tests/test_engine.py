@@ -632,6 +632,60 @@ def test_a_fits_own_loss_takes_the_place_of_the_methods():
     assert {fit: set(terms) for fit, terms in told.items()} == {"first": {"other"}, "main": {"new"}}
 
 
+# What a method may hand over.
+
+NO_TERMS = {
+    "None": (lambda new: None, "gave None"),
+    "a tensor": (lambda new: new, "gave a Tensor"),
+    "no terms": (lambda new: {}, "gave no term at all"),
+    "no terms, with more": (lambda new: ({}, {}), "gave no term at all"),
+    "a number": (lambda new: {"new": new, "more": 0.0}, "gave a float for its term 'more'"),
+    "a row": (lambda new: {"new": new.expand(3)}, r"gave a tensor of shape \(3,\) for its term 'new'"),
+    "a row of one": (lambda new: {"new": new.view(1)}, r"gave a tensor of shape \(1,\) for its term 'new'"),
+    "three things": (lambda new: ({"new": new}, {}, {}), "gave a tuple"),
+    "what has no gradient": (lambda new: {"new": new.detach()}, "gave terms that train nothing"),
+    "no tensor with more": (lambda new: (new, {}), "gave a Tensor"),
+}
+
+
+@pytest.mark.parametrize("what", NO_TERMS)
+@pytest.mark.parametrize("plan", [PLAN, accelerated()], ids=["cpu", "accelerator"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_loss_that_gives_no_terms_is_refused(what, plan, late):
+    given, words = NO_TERMS[what]
+
+    class Mine(Method):
+        def loss(self, batch, task):
+            (new,) = super().loss(batch, task).values()
+            return given(new) if batch.progress > 0 or not late else {"new": new}
+
+    these = case(Mine)
+    with pytest.raises(SettingsError, match=rf"^Mine: the loss of the Fit 'main' {words}.* each a tensor of"):
+        learn(these.fresh(), these.task(0), plan=plan)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda task: None, "None"),
+        (lambda task: task.train, "a Split"),
+        (lambda task: [Fit(task.train)], "a list"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_yielded_must_be_a_fit(given, words, first):
+    class Mine(Method):
+        def learn(self, task):
+            self.model.grow(task.classes)
+            if not first:
+                yield Fit(task.train)
+            yield given(task)
+
+    these = case(Mine)
+    with pytest.raises(SettingsError, match=rf"^Mine.learn yielded {words}"):
+        learn(these.fresh(), these.task(0))
+
+
 # Going on from any step.
 
 
