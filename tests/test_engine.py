@@ -385,6 +385,44 @@ def test_on_an_accelerator_it_is_found_within_fifty_steps(at):
     assert at <= len(done) < at + LOG_EVERY
 
 
+ONE_STEP = Recipe(steps=1, batch=10, optimizer="sgd", lr=1e300)
+SPOILT = r"Task 1, fit 'main', left weights that are not finite"
+
+
+@pytest.mark.parametrize("plan", [PLAN, accelerated()], ids=["cpu", "accelerator"])
+def test_weights_that_the_last_step_spoils_are_found(plan):
+    """Each loss was finite, for a loss is of the weights before its step."""
+    these, steps = case(), []
+    with pytest.raises(DivergedError, match=SPOILT):
+        learn(these.fresh(), these.task(0), ONE_STEP, plan=plan, watch=steps.append)
+    assert [math.isfinite(step.terms["new"]) for step in steps] == [True]
+
+
+def test_they_are_found_where_a_run_was_stopped_after_that_step_too():
+    these = case()
+    method, moments = these.fresh(), []
+    progress = Progress(capture(method))
+    with pytest.raises(DivergedError):
+        learn(method, these.task(0), ONE_STEP, watch=lambda step: moments.append(step.moment()))
+    progress.now = moments[-1]
+    with pytest.raises(DivergedError, match=SPOILT):
+        Engine(ONE_STEP, SEED, PLAN).learn(these.fresh(), these.task(0), progress, ignore)
+    assert not progress.finished
+
+
+def test_weights_that_rest_may_be_what_they_are():
+    class Bounded(Method):
+        def setup(self):
+            self.bound = nn.Parameter(torch.tensor(math.inf))
+
+        def learn(self, task):
+            self.model.grow(task.classes)
+            yield Fit(task.train, only=self.model)
+
+    these = case(Bounded)
+    learn(these.fresh(), these.task(0))
+
+
 # Waiting for an accelerator.
 
 
@@ -416,6 +454,16 @@ def test_on_a_cpu_a_step_reads_one_number():
     counts = reads_of(PLAN)
     assert [reads for reads, told in counts if not told][1:] == [1] * 116
     assert all(reads == 2 for reads, told in counts if told)
+
+
+@pytest.mark.parametrize("plan", [PLAN, accelerated()], ids=["cpu", "accelerator"])
+def test_after_its_last_step_a_fit_reads_one_number(plan):
+    these = case()
+    method, task = these.fresh(), these.task(0)
+    method.model.grow(task.classes)
+    with HostReads() as reads:
+        Engine(LONG, SEED, plan).fit(method, task, Fit(task.train), None, lambda _: reads.places.clear())
+    assert len(reads.places) == 1
 
 
 def test_a_read_is_seen_whatever_its_form():
@@ -582,6 +630,60 @@ def test_a_fits_own_loss_takes_the_place_of_the_methods():
     these, told = case(Two), {}
     learn(these.fresh(), these.task(0), watch=lambda s: told.update({s.fit: s.terms} if s.terms else {}))
     assert {fit: set(terms) for fit, terms in told.items()} == {"first": {"other"}, "main": {"new"}}
+
+
+# What a method may hand over.
+
+NO_TERMS = {
+    "None": (lambda new: None, "gave None"),
+    "a tensor": (lambda new: new, "gave a Tensor"),
+    "no terms": (lambda new: {}, "gave no term at all"),
+    "no terms, with more": (lambda new: ({}, {}), "gave no term at all"),
+    "a number": (lambda new: {"new": new, "more": 0.0}, "gave a float for its term 'more'"),
+    "a row": (lambda new: {"new": new.expand(3)}, r"gave a tensor of shape \(3,\) for its term 'new'"),
+    "a row of one": (lambda new: {"new": new.view(1)}, r"gave a tensor of shape \(1,\) for its term 'new'"),
+    "three things": (lambda new: ({"new": new}, {}, {}), "gave a tuple"),
+    "what has no gradient": (lambda new: {"new": new.detach()}, "gave terms that train nothing"),
+    "no tensor with more": (lambda new: (new, {}), "gave a Tensor"),
+}
+
+
+@pytest.mark.parametrize("what", NO_TERMS)
+@pytest.mark.parametrize("plan", [PLAN, accelerated()], ids=["cpu", "accelerator"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_loss_that_gives_no_terms_is_refused(what, plan, late):
+    given, words = NO_TERMS[what]
+
+    class Mine(Method):
+        def loss(self, batch, task):
+            (new,) = super().loss(batch, task).values()
+            return given(new) if batch.progress > 0 or not late else {"new": new}
+
+    these = case(Mine)
+    with pytest.raises(SettingsError, match=rf"^Mine: the loss of the Fit 'main' {words}.* each a tensor of"):
+        learn(these.fresh(), these.task(0), plan=plan)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda task: None, "None"),
+        (lambda task: task.train, "a Split"),
+        (lambda task: [Fit(task.train)], "a list"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_yielded_must_be_a_fit(given, words, first):
+    class Mine(Method):
+        def learn(self, task):
+            self.model.grow(task.classes)
+            if not first:
+                yield Fit(task.train)
+            yield given(task)
+
+    these = case(Mine)
+    with pytest.raises(SettingsError, match=rf"^Mine.learn yielded {words}"):
+        learn(these.fresh(), these.task(0))
 
 
 # Going on from any step.

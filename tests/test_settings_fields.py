@@ -132,6 +132,53 @@ def test_what_is_wrong_in_a_file_is_a_sentence(tmp_path, old, new, words):
     assert str(path) in str(caught.value)
 
 
+NO_NAMES = ["../../bad name", "mi né", "né", "Mine", "my-method", "2mine", "_mine", "mine\n", "class", ""]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_method_is_called_by_a_plain_word_in_a_file_and_in_python(tmp_path, name):
+    from forgetless import Method, method
+    from forgetless.methods import METHODS
+
+    words = "lower-case letters, digits and underscores, the first a letter"
+    told = refused(tmp_path, SOURCE.replace('"mine"', repr(name), 1))
+    assert words in told
+    assert repr(name) in told
+    assert str(tmp_path / "mine.py") in told
+    with pytest.raises(SettingsError, match=words):
+
+        @method(name)
+        class Mine(Method):
+            """Mine."""
+
+    assert name not in METHODS
+
+
+@pytest.mark.parametrize("name", ["mine", "m", "lwf_mc_2"])
+def test_plain_words_are_names(tmp_path, name):
+    assert facts_of(tmp_path, SOURCE.replace('"mine"', repr(name), 1)).name == name
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("mine", "mine"),
+        ("My-method 2", "my_method_2"),
+        ("2022_né", "my_2022_n_"),
+        ("class", "my_class"),
+        ("lwf", "my_lwf"),
+    ],
+)
+def test_a_name_that_is_proposed_may_be_taken(tmp_path, file, name):
+    path = tmp_path / f"{file}.py"
+    path.write_text(SOURCE.replace('@method("mine")', ""))
+    with pytest.raises(SettingsError, match=rf'Put @method\("{name}"\) on'):
+        method_facts(str(path))
+    path.write_text(SOURCE.replace('"mine"', '"lwf"', 1))
+    with pytest.raises(SettingsError, match=rf'such as @method\("{name}"\)'):
+        method_facts(str(path))
+
+
 def test_types_in_words():
     assert describe(Positive) == "FLOAT>0"
     assert explain(Positive | None) == "a number above 0"

@@ -19,7 +19,9 @@ from .plan import Plan
 from .plateau import Plateau
 from .selection import select
 from .state import State, capture, capture_optimizer, restore, restore_optimizer
-from .terms import LOG_EVERY, Losses
+from .terms import LOG_EVERY, Losses, called, fault_of
+
+_OVER = object()  # in place of a Fit: `learn` has ended
 
 
 @dataclass
@@ -77,8 +79,9 @@ class Engine:
         of the method's state and of derived randomness alone.
 
         Raises:
-            DivergedError: a loss is not finite.
-            SettingsError: the method has a loss of its own, but `learn` yields no Fit.
+            DivergedError: a loss is not finite, or what a Fit trained is not at its end.
+            SettingsError: the method has a loss of its own, but `learn` yields no Fit; or it yields something else, or
+                a loss gives no terms.
         """
         restore(method, progress.start)
         count = 0
@@ -103,9 +106,14 @@ class Engine:
         number = 0
         while True:
             with seeded(self.seed, "init", task.index, number):
-                fit = next(plan, None)
-            if fit is None:
+                fit = next(plan, _OVER)
+            if fit is _OVER:
                 return
+            if not isinstance(fit, Fit):
+                raise SettingsError(
+                    f"{type(method).__name__}.learn yielded {called(fit)}. It yields Fits, as in "
+                    "`yield Fit(task.train)`."
+                )
             yield fit
             number += 1
 
@@ -119,7 +127,7 @@ class Engine:
                 if problem.plateau.over:
                     break
                 watch(problem.step(step))
-        problem.plateau.keep_best(method)
+        problem.end()
 
 
 class _Problem:
@@ -130,7 +138,8 @@ class _Problem:
         self.recipe = recipe_for(engine.recipe, fit)
         self.steps = total_steps(self.recipe, len(fit.data))
         self.per_epoch = steps_per_epoch(self.recipe, len(fit.data))
-        self.optimizer = make_optimizer(self.recipe, select(method, fit), fit.rates)
+        self.weights = select(method, fit)
+        self.optimizer = make_optimizer(self.recipe, self.weights, fit.rates)
         self.objective = fit.loss or method.loss
         self.after_backward = fit.after_backward or method.after_backward
         self.after_step = fit.after_step or method.after_step
@@ -155,7 +164,7 @@ class _Problem:
     def update(self, batch: Batch, step: int) -> None:
         """One update of the weights."""
         with self.plan.computing():
-            terms, aux = _split(self.method(self.objective, batch, self.task))
+            terms, aux = self.split(self.method(self.objective, batch, self.task))
             total = self.losses.add(terms, step)
         total.backward()  # type: ignore[no-untyped-call]
         if self.after_backward is not None:
@@ -165,6 +174,21 @@ class _Problem:
             with torch.no_grad():
                 self.after_step(batch, self.task, aux)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def split(self, out: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """A loss returns its terms, or its terms and what it hands to `after_step`."""
+        terms, aux = out if isinstance(out, tuple) and len(out) == 2 else (out, {})
+        if fault := fault_of(terms):
+            raise SettingsError(
+                f"{type(self.method).__name__}: the loss of the Fit {self.fit.name!r} gave {fault}. It gives a "
+                'dictionary of named terms, each a tensor of one number, as in `return {"new": ...}`.'
+            )
+        return terms, aux
+
+    def end(self) -> None:
+        """Leave the weights as the recipe keeps them, and finite."""
+        self.plateau.keep_best(self.method)
+        self.losses.end(self.weights)
 
     def moment(self, done: int) -> Moment:
         """Everything needed to go on after so many steps."""
@@ -185,8 +209,3 @@ class _Problem:
         self.draws.go_to(now.step, now.augment, now.ambient)
         self.losses.go_to(now.step, now.losses)
         self.plateau.go_to(now.best)
-
-
-def _split(out: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """A loss returns its terms, or its terms and what it hands to `after_step`."""
-    return out if isinstance(out, tuple) else (out, {})

@@ -1,6 +1,8 @@
-"""The loss terms of a Fit: summed up for the log, and seen to be finite."""
+"""The loss terms of a Fit: summed up for the log, and seen to be finite; at its end its weights as well."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,6 +64,14 @@ class Losses:
         self.sums, self.count = None, 0
         return means
 
+    def end(self, weights: Iterable[Tensor]) -> None:
+        """See to it that what was trained is finite: no loss has been asked for since the last step. One read."""
+        if not torch.stack([weight.isfinite().all() for weight in weights]).all().item():
+            raise DivergedError(
+                f"Task {self.task + 1}, fit {self.fit!r}, left weights that are not finite numbers: they became so in "
+                "its last steps, whose losses were finite still. A lower --lr is the usual cure."
+            )
+
     def _raise(self, terms: dict[str, float], first: int, last: int) -> None:
         broken = [name for name, value in terms.items() if not math.isfinite(value)] or list(terms)
         where = f"step {last + 1}" if first == last else f"steps {first + 1} to {last + 1}"
@@ -69,3 +79,28 @@ class Losses:
             f"The loss term {', '.join(map(repr, broken))} is not a finite number in task {self.task + 1}, "
             f"fit {self.fit!r}, {where}. A lower --lr is the usual cure; the weights before it are kept."
         )
+
+
+def fault_of(terms: Any) -> str:
+    """What a loss gave in place of named scalars that can be minimised, in words; empty where it gave those.
+
+    Asked at every update, for a loss may have branches: it costs a microsecond or two and reads nothing.
+    """
+    if not isinstance(terms, dict):
+        return called(terms)
+    if not terms:
+        return "no term at all"
+    for name, value in terms.items():
+        if not isinstance(value, Tensor):
+            return f"{called(value)} for its term {name!r}"
+        if value.dim():
+            return f"a tensor of shape {tuple(value.shape)} for its term {name!r}"
+    return "" if any(value.requires_grad for value in terms.values()) else "terms that train nothing"
+
+
+def called(value: Any) -> str:
+    """What a thing is, in words."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -15,6 +15,7 @@ from ..data import Batch, Split, Task
 from ..errors import SettingsError
 from ..models import BufferDict, Model
 from ..ops import cross_entropy
+from ..settings.names import check_method_name
 from ..settings.recipe import Optimizer, Schedule
 
 Terms = dict[str, Tensor]
@@ -68,7 +69,12 @@ AnyMethod = TypeVar("AnyMethod", bound="Method")
 
 @dataclass_transform(eq_default=False)
 def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
-    """Register a class under a name and make its annotated fields its hyper-parameters."""
+    """Register a class under a name and make its annotated fields its hyper-parameters.
+
+    Raises:
+        SettingsError: it is no possible name.
+    """
+    check_method_name(name)
 
     def wrap(cls: type[AnyMethod]) -> type[AnyMethod]:
         made = dataclass(eq=False)(cls)

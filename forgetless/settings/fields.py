@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import SettingsError
 from .comments import Comments, comment_of, comments_of
-from .names import closest
+from .names import check_method_name, closest, possible_name
 from .types import Unreadable, read_default, read_type
 
 METHODS_FOLDER = Path(__file__).resolve().parent.parent / "methods"
@@ -82,7 +82,7 @@ def method_facts(name_or_path: str) -> MethodFacts:
     if facts.own and facts.name in method_names():
         raise SettingsError(
             f"{path} registers {facts.name!r}, the name of a method that comes with forgetless. "
-            f'Choose another, such as @method("{path.stem}").'
+            f'Choose another, such as @method("{possible_name(path.stem, method_names())}").'
         )
     return facts
 
@@ -105,6 +105,7 @@ def _parse(path: Path, content: bytes, own: bool) -> MethodFacts:
         where = f", line {line}" if line else ""
         raise SettingsError(f"{path}{where} is not valid Python: {getattr(error, 'msg', error)}.") from error
     name, cls = _registered(tree, path)
+    check_method_name(name, f"{path}: ")
     if own:
         _refuse_relative(tree, path)
     lines = _lineage(tree, cls)
@@ -136,8 +137,9 @@ def _registered(tree: ast.Module, path: Path) -> tuple[str, ast.ClassDef]:
         and isinstance(mark.args[0].value, str)
     ]
     if not found:
+        name = possible_name(path.stem, method_names())
         raise SettingsError(
-            f'{path} registers no method. Put @method("{path.stem}") on the line above its class; '
+            f'{path} registers no method. Put @method("{name}") on the line above its class; '
             "`from forgetless import Fit, Method, method` brings what it needs."
         )
     if len(found) > 1:

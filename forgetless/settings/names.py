@@ -1,7 +1,9 @@
-"""Names that users type: streams with their suffixes, folders, and what they may have meant. No torch."""
+"""Names that users type: streams with their suffixes, folders, methods, and what they may have meant. No torch."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
+from keyword import iskeyword
 from pathlib import Path
 
 from ..errors import SettingsError
@@ -19,6 +21,26 @@ def closest(word: str, known: Iterable[str]) -> str:
         key=lambda name: sorted(name) != sorted(asked)
     )  # first of all the same letters in another order
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_method_name(name: object, where: str = "") -> None:
+    """See to it that a name can be registered: it becomes part of a folder's name, and a title of `--help`.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name) or iskeyword(name):
+        raise SettingsError(
+            f"{where}@method({name!r}) gives no possible name: it needs lower-case letters, digits and underscores, "
+            "the first a letter, and must be no word of Python's own."
+        )
+
+
+def possible_name(word: str, taken: Collection[str]) -> str:
+    """A name for a method that is as near as may be to a file's, and free."""
+    name = re.sub("[^a-z0-9_]+", "_", word.lower())
+    sound = name[:1].isalpha() and not iskeyword(name) and name not in taken
+    return name if sound else f"my_{name}"
 
 
 def parse_stream(name: str) -> StreamEntry:

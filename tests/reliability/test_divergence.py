@@ -1,4 +1,4 @@
-"""A loss that is not finite: the run stops before the step, says where and which term, and stays diverged."""
+"""What is not finite: the run stops, says where and which term of the loss, and stays diverged."""
 
 import json
 from collections.abc import Callable
@@ -47,6 +47,19 @@ def test_the_term_that_is_not_finite_is_named_with_its_task(
     assert "'old'" in outcome.text
     assert "'new'" not in outcome.text
     assert "task 2, fit 'main', step 1" in outcome.text
+
+
+def test_a_run_whose_last_step_spoils_its_weights_is_no_result(
+    job: Callable[..., Job], finish: Callable[[Job], Outcome]
+) -> None:
+    work = job(shaky_settings("finetune", recipe=Recipe(steps=1, batch=32, lr=1e300, optimizer="sgd")))
+    outcome = finish(work)
+    assert (outcome.code, outcome.error) == (4, "DivergedError")
+    assert "Task 1, fit 'main', left weights" in outcome.text
+    result = json.loads((folder_of(work) / "result.json").read_text())
+    assert result["state"] == "diverged"
+    assert result["accuracy"] == []
+    assert not (folder_of(work) / "model.safetensors").exists()
 
 
 def test_other_cells_of_a_sweep_go_on(job: Callable[..., Job], finish: Callable[[Job], Outcome]) -> None:
