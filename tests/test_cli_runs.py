@@ -111,6 +111,19 @@ def test_a_flag_of_one_method_leaves_the_others_alone(capsys):
     assert "weight" not in rows["finetune"]
 
 
+def test_a_preset_leaves_methods_alone_that_it_has_nothing_for(capsys):
+    words = ["compare", "finetune", "lwf", "--on", "split-digits", *QUICK, "--jobs", "1", "--json"]
+    assert main([*words, "--preset", "paper"]) == 0
+    captured = capsys.readouterr()
+    assert "preset paper: nothing for finetune; run without it." in captured.err
+    rows = {row["method"]: row["settings"] for row in json.loads(captured.out)}
+    assert rows["lwf"]["teacher"] == "recorded"
+    assert main([*words, "--preset", "lwm-cvpr19"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "lwm-cvpr19 sets nothing for finetune on split-digits" in captured.err
+
+
 def test_an_interrupted_run_is_resumed(capsys, monkeypatch):
     from forgetless import cell
 

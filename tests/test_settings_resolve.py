@@ -10,7 +10,7 @@ from forgetless.settings.catalog import STREAMS, find_stream
 from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.files import read_settings, to_mapping, to_yaml, write_settings
 from forgetless.settings.presets import PRESETS, Preset
-from forgetless.settings.resolve import resolve
+from forgetless.settings.resolve import concerns, resolve
 from forgetless.settings.schema import all_flags, method_flags, shared_flags
 
 MINE = '''"""Mine: a trial."""
@@ -169,6 +169,36 @@ def test_a_preset_may_speak_of_one_scenario_or_one_stream(monkeypatch, tmp_path)
     assert found("split-digits", {"scenario": "task", "weight": 7}) == (7.0, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("preset", "method", "speaks_of"),
+    [
+        ("lwm-cvpr19", "lwf", "lwm"),
+        ("paper", "ewc", "lwf, lwf_mc, lwm, wsn"),
+        ("lwfmc-icarl", "lwm", "lwf_mc"),
+    ],
+)
+def test_a_preset_that_sets_nothing_is_refused(preset, method, speaks_of):
+    words = sentence(method, "split-digits", {}, preset=preset)
+    assert f"{preset} sets nothing for {method} on split-digits in the class scenario." in words
+    assert f"It has settings for {speaks_of};" in words
+
+
+def test_a_preset_of_shared_settings_is_for_every_method(mine):
+    for preset in ("hsu", "hsu-online", "vandeven"):
+        assert resolve("lfl", "split-digits", {"scenario": "domain"}, preset=preset).hidden == (400, 400)
+    given = {"scenario": "task"}
+    assert resolve(str(mine), "split-digits", given, preset="hsu").recipe.epochs == 4
+    assert "paper sets nothing for mine" in sentence(str(mine), "split-digits", given, preset="paper")
+
+
+def test_what_a_preset_concerns_may_hang_on_the_scenario_of_a_file(monkeypatch, tmp_path):
+    monkeypatch.setitem(PRESETS, "made", Preset("", "", where={("lwf", "task"): {"weight": 2.0}}))
+    file = config(tmp_path, "scenario: task")
+    assert concerns("made", "lwf", "split-digits", {}, file)
+    assert not concerns("made", "lwf", "split-digits", {})
+    assert "It has settings for lwf;" in sentence("lwf", "split-digits", {}, preset="made")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_give_methods_settings_that_they_have(name):
     preset = PRESETS[name]
@@ -295,6 +325,7 @@ CELLS = [
     for scenario in STREAMS[stream.partition("/")[0]].scenarios[:1]
     if scenario in method_facts(method).scenarios
     for preset in (None, *PRESETS)
+    if preset is None or concerns(preset, method, stream, {"scenario": scenario})
 ]
 
 
