@@ -246,10 +246,21 @@ def test_presets_give_methods_settings_that_they_have(name):
         ({"class_order": "1,2,3"}, "each of the numbers 0 to 9"),
         ({"mean": "0.1,0.2"}, "the images have 1 channel; 2 numbers"),
         ({"size": 32}, "only a folder's images"),
+        (
+            {"schedule": "plateau", "validation": 0.2, "lr_floor": 1},
+            "lr_floor: a task ends once the rate is below 1, and it begins at 0.001.",
+        ),
+        ({"schedule": "plateau", "validation": 0.2, "lr": 0.1, "lr_floor": 0.1}, "below 0.1"),
     ],
 )
 def test_a_value_that_cannot_be_is_a_sentence(given, words):
     assert words in sentence("finetune", "split-mnist", given)
+
+
+def test_a_floor_is_asked_for_by_the_plateau_alone():
+    assert resolve("finetune", "split-mnist", {"lr_floor": 1}).recipe.lr_floor == 1
+    plateau = {"schedule": "plateau", "validation": 0.2, "lr": 0.1}
+    assert resolve("finetune", "split-mnist", plateau | {"lr_floor": 0.09}).recipe.lr_floor == 0.09
 
 
 def test_names_that_do_not_exist_get_a_suggestion():
