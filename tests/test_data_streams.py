@@ -381,6 +381,19 @@ def test_later_tasks_can_have_less_to_learn_from(settings):
         build_stream(settings(later_limit=0))
 
 
+def test_later_tasks_can_have_more_to_learn_from(settings):
+    few, all_more = build_stream(settings(limit=20)), build_stream(settings(limit=50))
+    more = build_stream(settings(limit=20, later_limit=50))
+    assert [len(train()) for train in more.trains] == [40, 100, 100, 100, 100]
+    assert torch.equal(more.trains[0]().x, few.trains[0]().x)
+    for mine, theirs in zip(more.trains[1:], all_more.trains[1:], strict=True):
+        assert torch.equal(mine().x, theirs().x), "the same images as with that limit for all"
+    assert len({stream.fingerprint for stream in (few, all_more, more)}) == 3
+    held = build_stream(settings(limit=20, later_limit=50, validation=0.25))
+    assert [len(train()) for train in held.trains] == [30, 90, 90, 90, 90], "of 50, without the 5 held out"
+    assert [len(part) for part in held.validations] == [10] * 5
+
+
 def test_padding_is_a_border_of_zero_bytes(settings):
     plain, padded = build_stream(settings()), build_stream(settings(padding=3))
     assert padded.input_shape == (1, 14, 14)

@@ -10,7 +10,7 @@ from forgetless.settings.catalog import STREAMS, find_stream
 from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.files import read_settings, to_mapping, to_yaml, write_settings
 from forgetless.settings.presets import PRESETS, Preset
-from forgetless.settings.resolve import resolve
+from forgetless.settings.resolve import concerns, resolve
 from forgetless.settings.schema import all_flags, method_flags, shared_flags
 
 MINE = '''"""Mine: a trial."""
@@ -169,6 +169,36 @@ def test_a_preset_may_speak_of_one_scenario_or_one_stream(monkeypatch, tmp_path)
     assert found("split-digits", {"scenario": "task", "weight": 7}) == (7.0, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("preset", "method", "speaks_of"),
+    [
+        ("lwm-cvpr19", "lwf", "lwm"),
+        ("paper", "ewc", "lwf, lwf_mc, lwm, wsn"),
+        ("lwfmc-icarl", "lwm", "lwf_mc"),
+    ],
+)
+def test_a_preset_that_sets_nothing_is_refused(preset, method, speaks_of):
+    words = sentence(method, "split-digits", {}, preset=preset)
+    assert f"{preset} sets nothing for {method} on split-digits in the class scenario." in words
+    assert f"It has settings for {speaks_of};" in words
+
+
+def test_a_preset_of_shared_settings_is_for_every_method(mine):
+    for preset in ("hsu", "hsu-online", "vandeven"):
+        assert resolve("lfl", "split-digits", {"scenario": "domain"}, preset=preset).hidden == (400, 400)
+    given = {"scenario": "task"}
+    assert resolve(str(mine), "split-digits", given, preset="hsu").recipe.epochs == 4
+    assert "paper sets nothing for mine" in sentence(str(mine), "split-digits", given, preset="paper")
+
+
+def test_what_a_preset_concerns_may_hang_on_the_scenario_of_a_file(monkeypatch, tmp_path):
+    monkeypatch.setitem(PRESETS, "made", Preset("", "", where={("lwf", "task"): {"weight": 2.0}}))
+    file = config(tmp_path, "scenario: task")
+    assert concerns("made", "lwf", "split-digits", {}, file)
+    assert not concerns("made", "lwf", "split-digits", {})
+    assert "It has settings for lwf;" in sentence("lwf", "split-digits", {}, preset="made")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_give_methods_settings_that_they_have(name):
     preset = PRESETS[name]
@@ -216,10 +246,21 @@ def test_presets_give_methods_settings_that_they_have(name):
         ({"class_order": "1,2,3"}, "each of the numbers 0 to 9"),
         ({"mean": "0.1,0.2"}, "the images have 1 channel; 2 numbers"),
         ({"size": 32}, "only a folder's images"),
+        (
+            {"schedule": "plateau", "validation": 0.2, "lr_floor": 1},
+            "lr_floor: a task ends once the rate is below 1, and it begins at 0.001.",
+        ),
+        ({"schedule": "plateau", "validation": 0.2, "lr": 0.1, "lr_floor": 0.1}, "below 0.1"),
     ],
 )
 def test_a_value_that_cannot_be_is_a_sentence(given, words):
     assert words in sentence("finetune", "split-mnist", given)
+
+
+def test_a_floor_is_asked_for_by_the_plateau_alone():
+    assert resolve("finetune", "split-mnist", {"lr_floor": 1}).recipe.lr_floor == 1
+    plateau = {"schedule": "plateau", "validation": 0.2, "lr": 0.1}
+    assert resolve("finetune", "split-mnist", plateau | {"lr_floor": 0.09}).recipe.lr_floor == 0.09
 
 
 def test_names_that_do_not_exist_get_a_suggestion():
@@ -295,6 +336,7 @@ CELLS = [
     for scenario in STREAMS[stream.partition("/")[0]].scenarios[:1]
     if scenario in method_facts(method).scenarios
     for preset in (None, *PRESETS)
+    if preset is None or concerns(preset, method, stream, {"scenario": scenario})
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,21 +86,46 @@ class Asked:
         """The settings of every run that is asked for: methods within scenarios, seeds innermost."""
         from ..settings.resolve import resolve
 
-        scenarios = [part.strip() for part in str(self.given.get("scenario", "")).split(",")]
-        config = Path(self.options["config"]).expanduser() if "config" in self.options else None
         cells = []
-        for scenario in scenarios:
+        for scenario in self._scenarios:
             for method in self.methods:
+                preset = None if (method, scenario) in self.left_alone else self.options.get("preset")
                 others = self.own - set(method_flags(method_facts(method)))
                 for seed in self._seeds():
-                    given = self.given | ({"scenario": scenario} if scenario else {}) | seed
+                    given = self._given(scenario) | seed
                     cells.append(
                         resolve(
-                            method, self.stream, given, preset=self.options.get("preset"), config=config,
+                            method, self.stream, given, preset=preset, config=self._config,
                             jobs=jobs, others=others,
                         )
                     )  # fmt: skip
         return cells
+
+    @cached_property
+    def left_alone(self) -> tuple[tuple[str, str], ...]:
+        """Methods and scenarios for which the preset has nothing, where it has something for others."""
+        from ..settings.resolve import concerns
+
+        if (preset := self.options.get("preset")) is None:
+            return ()
+        every = [(method, scenario) for method in self.methods for scenario in self._scenarios]
+        found = tuple(
+            (method, scenario)
+            for method, scenario in every
+            if not concerns(preset, method, self.stream, self._given(scenario), self._config)
+        )
+        return found if len(found) < len(every) else ()
+
+    @property
+    def _scenarios(self) -> list[str]:
+        return [part.strip() for part in str(self.given.get("scenario", "")).split(",")]
+
+    @property
+    def _config(self) -> Path | None:
+        return Path(self.options["config"]).expanduser() if "config" in self.options else None
+
+    def _given(self, scenario: str) -> dict[str, Any]:
+        return self.given | ({"scenario": scenario} if scenario else {})
 
     def _seeds(self) -> list[dict[str, int]]:
         count = self.count("seeds")

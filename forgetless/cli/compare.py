@@ -1,6 +1,7 @@
 """`forgetless compare METHOD... --on STREAM`: several methods, scenarios and seeds in one table."""
 
 import json
+import sys
 from collections.abc import Sequence
 
 from ..settings.places import available_cores
@@ -18,6 +19,7 @@ EXAMPLES = (
 def main(argv: Sequence[str]) -> int:
     """Run every cell, and write the table."""
     asked = read_compare(argv, EXAMPLES, ABOUT)
+    _note_left_alone(asked)
     runs = run_cells(asked, _jobs(asked))
     from ..report.render import render_text
     from ..report.table import make_table, to_json
@@ -25,6 +27,15 @@ def main(argv: Sequence[str]) -> int:
     table = make_table(runs)
     print(json.dumps(to_json(table), indent=1) if "json" in asked.switches else render_text(table))
     return exit_code(runs)
+
+
+def _note_left_alone(asked: Asked) -> None:
+    """Say to whom a preset gives nothing, for their rows are not the paper's."""
+    if names := dict.fromkeys(" in ".join(filter(None, cell)) for cell in asked.left_alone):
+        print(
+            f"preset {asked.options['preset']}: nothing for {', '.join(names)}; run without it.",
+            file=sys.stderr,
+        )
 
 
 def _jobs(asked: Asked) -> int:

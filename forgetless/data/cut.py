@@ -30,7 +30,7 @@ class Held:
     """Which training images are learned from and which are held out, as rows of the source."""
 
     train: Tensor
-    later: Tensor  # of `train`, what tasks after the first learn from
+    later: Tensor  # what tasks after the first learn from: all of `train`, fewer of it, or more
     validation: Tensor
 
 
@@ -106,6 +106,8 @@ def hold_out(
 ) -> Held:
     """The first `limit` images of each class; of these a share that is held out, and what is left for each task.
 
+    Tasks after the first have the first `later_limit` of what is left, from images beyond `limit` if it is the larger.
+
     The rule `spread` takes the same share of each class, evenly spread over its images; `first` takes the first of all
     images as they are stored. Which images these are does not depend on the run's seed: all seeds are validated on the
     same ones.
@@ -137,7 +139,9 @@ def hold_out(
             )
     train = later = rows[~held[rows]]
     if later_limit is not None:
-        later = torch.cat([mine[~held[mine]][:later_limit] for mine in classes]).sort().values
+        most = None if limit is None else max(limit, later_limit)
+        every = [_rows_of(source, label, most) for label in range(len(classes))]
+        later = torch.cat([mine[~held[mine]][:later_limit] for mine in every]).sort().values
     return Held(train, later, rows[held[rows]])
 
 
@@ -185,7 +189,7 @@ def compile_stream(
         hash_tensors(held.train), hash_tensors(held.validation),
         [(cut.classes, cut.labels, cut.change.fact if cut.change else "") for cut in cuts],
     ]  # fmt: skip
-    if len(held.later) < len(held.train):
+    if not torch.equal(held.later, held.train):
         facts.append(hash_tensors(held.later))
     return Stream(
         name=name,

@@ -24,6 +24,7 @@ def check_together(
         _growth_problem(values),
         _channels_problem(asked, entry),
         _validation_problem(values),
+        _floor_problem(values),
         f"tasks: {stream} has {entry.tasks} tasks; {values['tasks']} cannot be learned."
         if (values.get("tasks") or 0) > entry.tasks
         else "",
@@ -112,6 +113,17 @@ def _validation_problem(values: Mapping[str, Any]) -> str:
         if values.get(key) == value:
             return f"{key}: {value} goes by the loss on held-out data; hold some out, --validation 0.1."
     return ""
+
+
+def _floor_problem(values: Mapping[str, Any]) -> str:
+    """A plateau that begins below its floor would end each task before its first step."""
+    rate, floor = values.get("lr"), values.get("lr_floor")
+    if values.get("schedule") != "plateau" or rate is None or floor is None or floor < rate:
+        return ""
+    return (
+        f"lr_floor: a task ends once the rate is below {floor:g}, and it begins at {rate:g}. "
+        "Give a floor below the rate, --lr."
+    )
 
 
 def _channels_problem(asked: Mapping[str, Any], entry: StreamEntry) -> str:

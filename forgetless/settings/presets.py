@@ -33,6 +33,11 @@ class Preset:
         there = self.where.get((method, scenario), {}) | self.where.get((method, stream), {})
         return self.shared | images | split | self.methods.get(method, {}) | there
 
+    @property
+    def speaks_of(self) -> tuple[str, ...]:
+        """The methods that it has settings of their own for."""
+        return tuple(dict.fromkeys([*self.methods, *(method for method, _ in self.where)]))
+
 
 _MLP = {"model": "mlp", "hidden": (400, 400)}
 _ADAM = {
@@ -78,7 +83,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "hsu-online": Preset(
-        "the same with online EWC, for ewc",
+        "the same with EWC in its online form; other methods are run as under hsu",
         f"{_HSU}, table 1",
         shared=_SPLIT_MNIST,
         images=_BORDER,

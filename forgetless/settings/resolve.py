@@ -38,17 +38,18 @@ def resolve(
     """Every setting of one run, checked. `others`: keys that are for other methods of a comparison.
 
     Raises:
-        SettingsError: unknown names, values that cannot be, or a combination that cannot work.
+        SettingsError: unknown names, values that cannot be, a combination that cannot work, or a preset that has
+            nothing for this run.
     """
     facts = method_facts(method)
     entry = parse_stream(stream)
     flags = all_flags(facts)
     file = read_mapping(config) if config else {}
     _check_origin(facts, file, config)
-    scenario = given.get("scenario") or file.get("scenario") or entry.scenarios[0]
+    scenario = _scenario(given, file, entry)
     sources = (
         ("defaults, ", {flag.name: flag.default for flag in flags.values()} | stream_values(entry)),
-        (f"preset {preset}, ", _of_preset(preset, facts, entry, str(scenario))),
+        (f"preset {preset}, ", _of_preset(preset, facts, entry, scenario)),
         (f"{config}: ", _without(file, *_FILE_ONLY, *others)),
         ("", _without(given, *others)),
     )
@@ -77,9 +78,36 @@ def _without(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
 
 
+def concerns(
+    preset: str, method: str, stream: str, given: Mapping[str, Any], config: Path | None = None
+) -> bool:
+    """Whether a preset has any settings for the run that `resolve` would be asked for.
+
+    Raises:
+        SettingsError: there is no such preset, method or stream.
+    """
+    entry, file = parse_stream(stream), read_mapping(config) if config else {}
+    return bool(_preset_values(preset, method_facts(method), entry, _scenario(given, file, entry)))
+
+
+def _scenario(given: Mapping[str, Any], file: Mapping[str, Any], entry: StreamEntry) -> str:
+    return str(given.get("scenario") or file.get("scenario") or entry.scenarios[0])
+
+
 def _of_preset(preset: str | None, facts: MethodFacts, entry: StreamEntry, scenario: str) -> dict[str, Any]:
+    """What a preset sets, which must be something: else the run would pass for one of the paper's."""
     if preset is None:
         return {}
+    values = _preset_values(preset, facts, entry, scenario)
+    if not values:
+        raise SettingsError(
+            f"The preset {preset} sets nothing for {facts.name} on {entry.name} in the {scenario} scenario. It has "
+            f"settings for {', '.join(find_preset(preset).speaks_of)}; choose one of these, or leave the preset out."
+        )
+    return values
+
+
+def _preset_values(preset: str, facts: MethodFacts, entry: StreamEntry, scenario: str) -> dict[str, Any]:
     values = find_preset(preset).values(facts.name, entry, scenario)
     if facts.own:  # a preset speaks of the published method, not of a file that has its name
         own = method_flags(facts)
