@@ -132,6 +132,19 @@ def test_what_is_wrong_in_a_file_is_a_sentence(tmp_path, old, new, words):
     assert str(path) in str(caught.value)
 
 
+def test_a_setting_may_not_have_the_name_of_a_flag_or_a_key(tmp_path):
+    from forgetless.cli.asked import OURS, SWITCHES
+    from forgetless.settings.schema import RESERVED, method_flags
+
+    assert {*OURS, *SWITCHES, "method", "methods", "stream", "on", "help"} <= RESERVED
+    for name in sorted(RESERVED):
+        facts = facts_of(tmp_path, SOURCE.replace("first: int", f"{name}: int", 1))
+        with pytest.raises(
+            SettingsError, match=f"the setting '{name}' has the name of one that every method has"
+        ):
+            method_flags(facts)
+
+
 NO_NAMES = ["../../bad name", "mi né", "né", "Mine", "my-method", "2mine", "_mine", "mine\n", "class", ""]
 
 

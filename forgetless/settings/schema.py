@@ -124,16 +124,9 @@ def method_flags(facts: MethodFacts) -> dict[str, Flag]:
     """A method's own settings, by name.
 
     Raises:
-        SettingsError: one has the name of a shared one.
+        SettingsError: one has the name of a shared one, or a reserved one.
     """
-    shared = {field.name for field in fields(Shared)} | {
-        "method",
-        "stream",
-        "preset",
-        "config",
-        "data",
-        "runs",
-    }
+    shared = {field.name for field in fields(Shared)} | RESERVED
     for field in facts.fields:
         if field.name in shared:
             raise SettingsError(
