@@ -11,7 +11,7 @@ import pytest
 from forgetless import record
 from forgetless.cli import main
 from forgetless.cli.demo import moral
-from forgetless.errors import InterruptedRun
+from forgetless.errors import DataError, InterruptedRun
 
 QUICK = ("--epochs", "1", "--hidden", "8", "--batch", "256", "--limit", "20")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -146,6 +146,34 @@ def test_an_interrupted_run_is_resumed(capsys, monkeypatch):
     assert main(["resume"]) == 0
     assert "Nothing under runs is unfinished" in capsys.readouterr().err
     assert issubclass(InterruptedRun, Exception)
+
+
+def test_a_run_that_fails_does_not_keep_the_others_from_being_resumed(capsys, monkeypatch):
+    from forgetless import cell
+
+    learn = cell.Cell._learn_and_score
+
+    def stop(self):
+        raise self._interruption()
+
+    def fail(self):
+        if self.settings.seed == 0:
+            raise RuntimeError("out of memory")
+        if self.settings.seed == 1:
+            raise DataError("no such image")
+        learn(self)
+
+    monkeypatch.setattr(cell.Cell, "_learn_and_score", stop)
+    for seed in "012":
+        assert main(["run", "finetune", "split-digits", "--seed", seed, *QUICK]) == 75
+    capsys.readouterr()
+    monkeypatch.setattr(cell.Cell, "_learn_and_score", fail)
+    assert main(["resume", "--json"]) == 1, "the code of the first failure"
+    captured = capsys.readouterr()
+    assert [result["seed"] for result in json.loads(captured.out)] == [2]
+    assert re.search(r"class-s0-\w+: It crashed: RuntimeError: out of memory\.", captured.err)
+    assert re.search(r"class-s1-\w+: no such image", captured.err)
+    assert "Traceback" not in captured.err
 
 
 def test_a_run_that_diverges_ends_with_4(capsys):

@@ -1,5 +1,6 @@
 """`forgetless resume [RUN...]`: go on with what was interrupted."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,11 +45,24 @@ def main(argv: Sequence[str]) -> int:
                 done.append(resume(path, data=data, listen=listen))
             except InterruptedRun:
                 raise
-            except ForgetlessError as error:
-                print(f"forgetless: {path.name}: {printable(str(error))}", file=sys.stderr)
-                code = code or error.exit_code
+            except (
+                ForgetlessError,
+                MemoryError,
+                RuntimeError,
+            ) as error:  # what a run writes down as its failure
+                if not isinstance(error, ForgetlessError) and os.environ.get("FORGETLESS_DEBUG") == "1":
+                    raise
+                print(f"forgetless: {path.name}: {printable(_sentence(error))}", file=sys.stderr)
+                code = code or getattr(error, "exit_code", 1)
     if "json" in asked:
         print(json_text([plain_run(run) for run in done]))
     else:
         print("\n\n".join(describe_run(run) for run in done), end="\n" if done else "")
     return code
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong; of a fault that is ours, its kind as well, and how to see where."""
+    if isinstance(error, ForgetlessError):
+        return str(error)
+    return f"It crashed: {type(error).__name__}: {error}. FORGETLESS_DEBUG=1 shows how it came to that."
