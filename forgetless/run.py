@@ -16,7 +16,7 @@ from . import record
 from .blame import Blamed
 from .cell import Cell
 from .engine import choose_plan, describe_machine, prepared_process
-from .errors import DivergedError, ForgetlessError, InterruptedRun, SettingsError, StorageError
+from .errors import DataError, DivergedError, ForgetlessError, InterruptedRun, SettingsError, StorageError
 from .events import Listener, Note, RunEnded, silent
 from .files import explained, write_atomically
 from .interrupts import stoppable
@@ -47,10 +47,11 @@ def run_settings(
         checkpoint_every: Seconds between checkpoints inside a task; there is one after each task anyway.
 
     Raises:
-        ForgetlessError: one of its kinds, each with an exit code; what was learned until then is on the disk.
+        ForgetlessError: one of its kinds, each with an exit code; what was learned until then is on the disk. A run
+            that is refused before its first step leaves no folder that it made.
     """
     folder = runs / settings.folder
-    with _locked(folder):
+    with _locked(folder) as made:
         if fresh:
             _empty(folder)
         if (over := _over(folder)) is not None:
@@ -63,7 +64,13 @@ def run_settings(
         plan = choose_plan(settings.precision, settings.threads, settings.model)
         _describe(folder, settings, describe_machine(plan), listen)
         with stoppable() as stop, prepared_process(plan):
-            _finish(Cell(settings, folder, plan, listen, stop, checkpoint_every), data)
+            cell = Cell(settings, folder, plan, listen, stop, checkpoint_every)
+            try:
+                _finish(cell, data)
+            except (SettingsError, DataError):  # whoever asks for the same will be refused again
+                if made and not (cell.ready and cell.saved.account.steps):
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
         return record.load(folder)
 
 
@@ -122,10 +129,10 @@ def _over(folder: Path) -> record.Run | None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; the system frees it when the process ends, however it ends."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold a run's folder, and say whether it was made for this; the system frees it when the process ends."""
     with explained(folder, "write into"):
-        folder.mkdir(parents=True, exist_ok=True)
+        made = _make(folder)
         holder = folder / "lock.json"
         lock = FileLock(folder / "lock")
         try:
@@ -136,11 +143,21 @@ def _locked(folder: Path) -> Iterator[None]:
             ) from None
     try:
         write_atomically(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        yield
+        yield made
     finally:
         with suppress(OSError):
             holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder unless it is there; whether it was this call that made it, whoever else tries."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        folder.mkdir(exist_ok=True)  # raises where a file has its name
+        return False
+    return True
 
 
 def _holder(path: Path) -> str:

@@ -3,8 +3,11 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
+from forgetless import record
+from forgetless.errors import SettingsError
 from forgetless.run import run_settings
 
 
@@ -33,3 +36,32 @@ for precision in ("fp32", "exact"):
     asked = [sys.executable, "-c", code]
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["False False", "True True"]
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_a_run_that_is_refused_leaves_no_folder_that_it_made(settings, tmp_path, there_before):
+    refused = settings("lwm")  # reads attention off maps, of which an mlp has none
+    folder = tmp_path / refused.folder
+    if there_before:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+    with pytest.raises(SettingsError, match="MLP has none"):
+        run_settings(refused, runs=tmp_path)
+    assert folder.exists() == there_before
+    assert not there_before or (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_fails_after_its_first_step_keeps_its_folder(settings, tmp_path, monkeypatch):
+    from forgetless import cell
+
+    learn = cell.Cell._learn_and_score
+
+    def once(self):
+        if self.saved.task:
+            raise SettingsError("the second task cannot be learned")
+        learn(self)
+
+    monkeypatch.setattr(cell.Cell, "_learn_and_score", once)
+    with pytest.raises(SettingsError, match="the second task"):
+        run_settings(settings(), runs=tmp_path)
+    assert record.load(tmp_path / settings().folder).state == "failed"
