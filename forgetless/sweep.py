@@ -41,14 +41,23 @@ def run_many(
         ForgetlessError: the first failure, if there was one.
     """
     options = {"data": data, "runs": runs, "fresh": fresh, "checkpoint_every": checkpoint_every}
-    if jobs <= 1 or len(cells) <= 1:
-        failures = [_attempt(cell, options, listen) for cell in cells]
-    else:
-        failures = _Pool(cells, min(jobs, len(cells)), options, listen).go()
-    for failure in failures:
+    for failure in attempt_many(cells, options, jobs=jobs, listen=listen):
         if failure is not None:
             raise failure
     return [record.load(runs / cell.folder) for cell in cells]
+
+
+def attempt_many(
+    cells: Sequence[Settings], options: dict[str, Any], *, jobs: int = 1, listen: Listener = silent
+) -> list[ForgetlessError | None]:
+    """Run all cells, at most `jobs` at once; of each its failure, or None. `options` are those of `run_settings`.
+
+    Raises:
+        InterruptedRun: a stop was asked for; each cell can be resumed.
+    """
+    if jobs <= 1 or len(cells) <= 1:
+        return [_attempt(cell, options, listen) for cell in cells]
+    return _Pool(cells, min(jobs, len(cells)), options, listen).go()
 
 
 def _attempt(cell: Settings, options: dict[str, Any], listen: Listener) -> ForgetlessError | None:

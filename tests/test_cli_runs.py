@@ -124,6 +124,26 @@ def test_a_preset_leaves_methods_alone_that_it_has_nothing_for(capsys):
     assert "lwm-cvpr19 sets nothing for finetune on split-digits" in captured.err
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_cell_that_fails_is_named_and_the_table_has_the_others(capsys, jobs):
+    words = ["compare", "finetune", "lwm", "--on", "split-digits", *QUICK, "--jobs", jobs, "--quiet"]
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert "finetune" in captured.out
+    assert "lwm" not in captured.out
+    assert re.search(r"^forgetless: lwm-split-digits-class-s0-\w+: .* MLP has none", captured.err)
+    assert "Traceback" not in captured.err
+
+
+def test_where_every_cell_fails_there_is_no_table(capsys):
+    assert main(["compare", "lwm", "--on", "split-digits", *QUICK, "--jobs", "1"]) == 2
+    assert capsys.readouterr().out == ""
+    assert main(["run", "lwm", "split-digits", *QUICK, "--seeds", "2", "--json"]) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == []
+    assert captured.err.count("MLP has none") == 2
+
+
 def test_an_interrupted_run_is_resumed(capsys, monkeypatch):
     from forgetless import cell
 

@@ -301,6 +301,8 @@ def test_all_errors_of_a_file_and_of_the_flags_at_once(tmp_path):
     [
         ("lr: 1\nlr: 2\n", "line 2 is not valid YAML: 'lr' is given twice"),
         ("- 1\n", "holds no settings"),
+        ("lr: 1\n? [a]\n: 2\n", "line 2 is not valid YAML: a key must be a single word"),
+        ("? {a: 1}\n: 2\n", "line 1 is not valid YAML: a key must be a single word"),
         ("lr: [\n", "not valid YAML"),
         ("x: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
         ("a: &a [1]\nb: *a\n", "references (& and *)"),

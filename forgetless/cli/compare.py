@@ -17,16 +17,19 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run every cell, and write the table."""
+    """Run every cell, and write the table of those that did not fail."""
     asked = read_compare(argv, EXAMPLES, ABOUT)
     _note_left_alone(asked)
-    runs = run_cells(asked, _jobs(asked))
+    runs, failed = run_cells(asked, _jobs(asked))
     from ..report.render import render_text
     from ..report.table import make_table, to_json
 
     table = make_table(runs)
-    print(json.dumps(to_json(table), indent=1) if "json" in asked.switches else render_text(table))
-    return exit_code(runs)
+    if "json" in asked.switches:
+        print(json.dumps(to_json(table), indent=1))
+    elif runs:
+        print(render_text(table))
+    return failed or exit_code(runs)
 
 
 def _note_left_alone(asked: Asked) -> None:

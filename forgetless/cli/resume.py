@@ -45,7 +45,11 @@ def main(argv: Sequence[str]) -> int:
                 done.append(resume(path, data=data, listen=listen))
             except InterruptedRun:
                 raise
-            except Exception as error:  # a crash of one, too, must not keep the others from going on
+            except (
+                ForgetlessError,
+                MemoryError,
+                RuntimeError,
+            ) as error:  # what a run writes down as its failure
                 if not isinstance(error, ForgetlessError) and os.environ.get("FORGETLESS_DEBUG") == "1":
                     raise
                 print(f"forgetless: {path.name}: {printable(_sentence(error))}", file=sys.stderr)
@@ -57,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     return code
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """What went wrong; of a fault that is ours, its kind as well, and how to see where."""
     if isinstance(error, ForgetlessError):
         return str(error)

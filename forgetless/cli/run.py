@@ -3,8 +3,9 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from . import printable
 from .asked import Asked, read_run
 from .progress import progress
 from .results import describe_run, plain_run
@@ -25,33 +26,43 @@ EXAMPLES = (
 def main(argv: Sequence[str]) -> int:
     """Run, and write what came of it."""
     asked = read_run("run", argv, EXAMPLES, ABOUT)
-    runs = run_cells(asked, jobs=asked.count("jobs") or 1, alone=True)
+    runs, failed = run_cells(asked, jobs=asked.count("jobs") or 1, alone=True)
+    one = len(runs) == 1 and not failed
     if "json" in asked.switches:
-        print(
-            json.dumps(plain_run(runs[0]) if len(runs) == 1 else [plain_run(run) for run in runs], indent=1)
-        )
-    elif len(runs) == 1:
+        print(json.dumps(plain_run(runs[0]) if one else [plain_run(run) for run in runs], indent=1))
+    elif one:
         print(describe_run(runs[0]))
-    else:
+    elif runs:
         from ..report.render import render_text
         from ..report.table import make_table
 
         print(render_text(make_table(runs)))
-    return exit_code(runs)
+    return failed or exit_code(runs)
 
 
-def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> "list[Run]":
-    """Run every cell that is asked for, in order, `jobs` at once; `alone`: one cell's failure is the command's."""
+def run_cells(asked: Asked, jobs: int, *, alone: bool = False) -> "tuple[list[Run], int]":
+    """Run every cell that is asked for, in order, `jobs` at once: the runs that did not fail, and the exit code of the
+    first that did, or 0; each failure is said on standard error. `alone`: a single cell's failure is raised.
+    """
     cells = asked.cells(jobs)
-    fresh = "fresh" in asked.switches
+    options: dict[str, Any] = {"data": asked.data, "runs": asked.runs, "fresh": "fresh" in asked.switches}
     with progress(len(cells), quiet="quiet" in asked.switches) as listen:
         if alone and len(cells) == 1:
             from ..run import run_settings
 
-            return [run_settings(cells[0], data=asked.data, runs=asked.runs, fresh=fresh, listen=listen)]
-        from ..sweep import run_many
+            return [run_settings(cells[0], **options, listen=listen)], 0
+        from ..sweep import attempt_many
 
-        return run_many(cells, jobs=jobs, data=asked.data, runs=asked.runs, fresh=fresh, listen=listen)
+        failures = attempt_many(cells, options, jobs=jobs, listen=listen)
+    code = 0
+    for cell, failure in zip(cells, failures, strict=True):
+        if failure is not None:
+            print(f"forgetless: {cell.folder}: {printable(str(failure))}", file=sys.stderr)
+            code = code or failure.exit_code
+    from ..record import load
+
+    whole = [cell for cell, failure in zip(cells, failures, strict=True) if failure is None]
+    return [load(asked.runs / cell.folder) for cell in whole], code
 
 
 def exit_code(runs: "Sequence[Run]") -> int:

@@ -67,7 +67,7 @@ def _line(event: yaml.Event) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice and takes a date for a word."""
+    """A safe loader that refuses a key given twice or made of several values, and takes a date for a word."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class's, less one
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
@@ -75,12 +75,16 @@ class _Loader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping, if no key occurs twice in it."""
+        """The mapping, if its keys are single values and none occurs twice in it."""
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a single word", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key.value!r} is given twice", key.start_mark
                 )
-            seen.add(key.value if isinstance(key.value, str) else id(key))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
