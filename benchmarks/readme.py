@@ -10,6 +10,7 @@ TOP = Path(__file__).parent.parent
 START, END = "<!-- table: written by `python -m benchmarks.readme` -->\n", "<!-- end of table -->"
 SHOWN = {"finetune": "fine-tuning", "lwf (its own defaults)": "LwF", "joint": "joint training, all data kept"}
 OTHERS = (("ewc", "ewc", "ewc, online"), ("icarl", "icarl"))  # results, and which of their rows are shown too
+PARTS = {"Permuted MNIST (domain)": "permuted-mnist-article", "Split MNIST (class)": "split-mnist"}
 COLORS = ("#b3b3b3", "#0072b2", "#e69f00")  # told apart by all eyes
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     readme = TOP / "README.md"
     before, _, rest = readme.read_text().partition(START)
     _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}{_table(rows, found)}\n{_wsn()}{END}{after}")
+    readme.write_text(f"{before}{START}{_table(rows, found)}\n{_wsn()}\n{_lfd()}{END}{after}")
 
 
 def _means(row: dict[str, Any]) -> list[float]:
@@ -90,6 +91,30 @@ def _wsn() -> str:
         f"{row['density %']:.1f} % of the weights ({row['density, published %']:.1f}); backward transfer, measured: "
         f"{row['backward transfer']}. Made by `python -m benchmarks.wsn_table permuted-mnist`.\n"
     )
+
+
+def _lfd() -> str:
+    """What each part of LFD + EP is worth."""
+    names = ("replay", *(f"replay + {part}" for part in ("l2", "random", "LFD", "EP", "l2 + EP", "LFD + EP")))
+    heads = ["LFD + EP by parts, average accuracy in %", *(name.replace("replay + ", "+ ") for name in names)]
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for about, stream in PARTS.items():
+        found = json.loads((RESULTS / f"lfd-{stream}.json").read_text())["rows"]
+        rows = {row["row"]: row for row in found}
+        lines.append(
+            _line([about, *(f"{rows[name]['accuracy %']:.2f} ± {rows[name]['std']:.2f}" for name in names)])
+        )
+    most = max(rows[name]["n"] for name in names)
+    fewer = [f", {rows[name]['n']} of {name}" for name in names if rows[name]["n"] < most]
+    return (
+        "\n".join(lines)
+        + f"\n\nBeside replay of 20 exemplars a class; {most} seeds{''.join(fewer)}. No figure of its paper could be "
+        "had; what is found, and what is not, is on its page. Made by `python -m benchmarks.lfd_ablation`.\n"
+    )
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(row: dict[str, Any] | None) -> str:
