@@ -420,7 +420,9 @@ def test_weights_that_rest_may_be_what_they_are():
             yield Fit(task.train, only=self.model)
 
     these = case(Bounded)
-    learn(these.fresh(), these.task(0))
+    method = these.fresh()
+    learn(method, these.task(0))
+    assert method.bound.isinf()
 
 
 # Waiting for an accelerator.
