@@ -51,7 +51,8 @@ def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace, kept: str 
         found = {key: _finished(asked.runs / cell.folder) for key, cell in cells.items()}
         return {key: run for key, run in found.items() if run is not None}
     store = results.RESULTS / "runs" / kept
-    missing = [cell for key, cell in cells.items() if key not in _stored(store, cells)]
+    done = _stored(store, cells)
+    missing = [cell for key, cell in cells.items() if key not in done]
     try:
         if not asked.table:
             run_many(missing, jobs=asked.jobs, data=asked.data, runs=asked.runs)
