@@ -1,5 +1,6 @@
-"""Errors in a method's file of one's own: said with the line they are in, not with our whole traceback."""
+"""Errors that are not ours to word: of a method's file of one's own, said with the line they are in; of a crash."""
 
+import os
 import traceback
 from types import TracebackType
 
@@ -27,3 +28,14 @@ class Blamed:
                 f"{at.filename}, line {at.lineno}, in {at.name}: {type(error).__name__}: {error}\n"
                 f"    {at.line}\nFORGETLESS_DEBUG=1 shows how it came to that."
             ) from error
+
+
+def failure_of(error: Exception) -> ForgetlessError:
+    """What one of several runs ended with, to be told while the others go on; FORGETLESS_DEBUG=1 prints how it came."""
+    if isinstance(error, ForgetlessError):
+        return error
+    if os.environ.get("FORGETLESS_DEBUG") == "1":
+        traceback.print_exception(error)
+    return ForgetlessError(
+        f"It crashed: {type(error).__name__}: {error}. FORGETLESS_DEBUG=1 shows how it came to that."
+    )

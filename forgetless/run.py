@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,13 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 
 from . import record
 from .blame import Blamed
 from .cell import Cell
 from .engine import choose_plan, describe_machine, prepared_process
-from .errors import DataError, DivergedError, ForgetlessError, InterruptedRun, SettingsError, StorageError
+from .errors import DataError, DivergedError, InterruptedRun, SettingsError, StorageError
 from .events import Listener, Note, RunEnded, silent
 from .files import explained, write_atomically
 from .interrupts import stoppable
@@ -85,10 +87,30 @@ def _finish(cell: Cell, data: Path | None) -> None:
     except DivergedError as error:
         cell.conclude("diverged", str(error))
         raise
-    except (ForgetlessError, MemoryError, RuntimeError) as error:
+    except Exception as error:
         with suppress(StorageError):
             cell.conclude("failed", str(error))
+        if _is_of_memory(error):
+            raise SettingsError(
+                f"The run needs more memory than there is{_asked_of_memory(error)}. A smaller network or --batch "
+                "needs less, and so do fewer --jobs at once."
+            ) from error
         raise
+
+
+def _asked_of_memory(error: Exception) -> str:
+    """How much was asked for at once, where the error tells."""
+    told = re.search(r"allocate (\d+) bytes|allocate ([\d.]+ [KMG]iB)", str(error))
+    if told is None:
+        return ""
+    return f": it asked for {told[2] or f'{int(told[1]) / 2**30:,.1f} GiB'} at once"
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether there was too little memory; torch tells so in several ways."""
+    said = ("can't allocate memory", "not enough memory", "size calculation overflowed")
+    out = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return out or (isinstance(error, RuntimeError) and any(words in str(error) for words in said))
 
 
 def resume(
@@ -99,6 +121,8 @@ def resume(
     Raises:
         StorageError: it is no run folder.
     """
+    if not (path / "settings.yaml").is_file():
+        raise StorageError(f"{path} is no run folder: it holds no settings.yaml.")
     settings = read_settings(path / "settings.yaml")
     if settings.folder != path.name:
         raise StorageError(

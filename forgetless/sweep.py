@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import record
+from .blame import failure_of
 from .errors import DivergedError, ForgetlessError, InterruptedRun
 from .events import Event, Listener, Note, silent
 from .interrupts import stoppable
@@ -61,15 +62,15 @@ def attempt_many(
 
 
 def _attempt(cell: Settings, options: dict[str, Any], listen: Listener) -> ForgetlessError | None:
-    """Run one cell here; its failure, unless it diverged, which is a result."""
+    """Run one cell here; its failure, be it a crash, unless it diverged, which is a result."""
     try:
         run_settings(cell, listen=listen, **options)
     except DivergedError:
         return None
     except InterruptedRun:
         raise
-    except ForgetlessError as error:
-        return error
+    except Exception as error:
+        return failure_of(error)
     return None
 
 

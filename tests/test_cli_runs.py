@@ -7,6 +7,7 @@ from urllib.error import URLError
 from urllib.request import OpenerDirector
 
 import pytest
+import torch
 
 from forgetless import record
 from forgetless.cli import main
@@ -194,6 +195,81 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_resumed(capsys, mo
     assert re.search(r"class-s0-\w+: It crashed: RuntimeError: out of memory\.", captured.err)
     assert re.search(r"class-s1-\w+: no such image", captured.err)
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_crash_does_not_take_the_table_with_it(capsys, jobs):
+    """What one method measured of itself cannot be written down: its own lines are not to blame."""
+    line = "self.measured['odd'] = __import__('torch').zeros(1, dtype=__import__('torch').complex64)"
+    Path("mine.py").write_text(MINE.replace("self.model.grow", f"{line}\n        self.model.grow"))
+    words = ["compare", "./mine.py", "finetune", "--on", "split-digits", *QUICK, "--jobs", jobs, "--json"]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert [row["method"] for row in json.loads(captured.out)] == ["finetune"]
+    assert re.search(r"mine-split-digits-class-s0-\w+: It crashed: TypeError: ", captured.err)
+    assert "Traceback" not in captured.err
+    with pytest.raises(TypeError):
+        main(["run", "./mine.py", "split-digits", *QUICK])
+
+
+def test_a_crash_shows_how_it_came_about_on_request(capsys, monkeypatch):
+    def crash(self):
+        raise KeyError("seven")
+
+    monkeypatch.setattr("forgetless.cell.Cell._learn_and_score", crash)
+    monkeypatch.setenv("FORGETLESS_DEBUG", "1")
+    assert main(["run", "finetune", "split-digits", "--seeds", "2", *QUICK]) == 1
+    err = capsys.readouterr().err
+    assert err.count("Traceback") == err.count("It crashed: KeyError: 'seven'.") == 2
+    assert record.load(next(Path("runs").iterdir())).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 2147483648 bytes."),
+         "than there is: it asked for 2.0 GiB at once."),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has"),
+         "it asked for 20.00 MiB at once."),
+        (MemoryError(), "than there is. A smaller network"),
+    ],
+)  # fmt: skip
+def test_too_little_memory_is_a_sentence(capsys, monkeypatch, raised, words):
+    def crash(self):
+        raise raised
+
+    monkeypatch.setattr("forgetless.cell.Cell._learn_and_score", crash)
+    assert main(["run", "finetune", "split-digits", *QUICK]) == 2
+    assert words in capsys.readouterr().err
+    assert not list(Path("runs").iterdir()), "what is refused before its first step leaves nothing"
+
+
+def test_a_network_beyond_any_memory_is_refused(capsys):
+    assert main(["run", "finetune", "split-digits", "--hidden", f"{10**12},{10**12}", "--quiet"]) == 2
+    assert "forgetless: The run needs more memory" in capsys.readouterr().err
+
+
+def test_every_cell_that_cannot_be_is_named_at_once(capsys):
+    words = ["compare", "finetune", "lwm", "wsn", "--on", "split-digits", "--scenario", "task,domain,class"]
+    assert main(words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.removeprefix("forgetless: ").split(" ")[0] for line in lines] == ["lwm", "wsn", "wsn"]
+
+
+@pytest.mark.parametrize("name", ["json", "seeds", "training", "method", "on"])
+def test_a_method_may_be_called_as_a_word_of_the_command_line_is(capsys, name):
+    Path("mine.py").write_text(MINE.replace('"mine"', f'"{name}"'))
+    for words in (
+        ["run", "./mine.py", "split-digits"],
+        ["compare", "./mine.py", "finetune", "--on", "split-digits"],
+    ):
+        assert main([*words, "--help"]) == 0
+        assert "--share FLOAT" in capsys.readouterr().out
+
+
+def test_resuming_what_is_no_run_folder_is_a_matter_of_storage(capsys):
+    assert main(["resume", "nowhere"]) == 5
+    assert "nowhere is no run folder" in capsys.readouterr().err
 
 
 def test_a_run_that_diverges_ends_with_4(capsys):

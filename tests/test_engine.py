@@ -688,6 +688,21 @@ def test_what_is_yielded_must_be_a_fit(given, words, first):
         learn(these.fresh(), these.task(0))
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(lambda fit: fit, "a Fit"), (lambda fit: [fit], "a list"), (lambda fit: iter([fit]), "a list_")],
+)
+def test_fits_that_are_returned_are_not_passed_over(given, words):
+    class Mine(Method):
+        def learn(self, task):
+            self.model.grow(task.classes)
+            return given(Fit(task.train))
+
+    these = case(Mine)
+    with pytest.raises(SettingsError, match=rf"^Mine.learn returned {words}"):
+        learn(these.fresh(), these.task(0))
+
+
 # Going on from any step.
 
 

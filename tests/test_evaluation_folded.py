@@ -8,6 +8,7 @@ from torch import Tensor
 
 from forgetless.data import Stream, Task
 from forgetless.engine import Plan, evaluate
+from forgetless.errors import SettingsError
 from forgetless.methods import Method
 from forgetless.models import build_model
 
@@ -65,3 +66,26 @@ def test_a_folded_network_gives_the_same_labels(spy: tuple[Spy, Stream]) -> None
     assert whole is not None
     assert torch.equal(folded, whole)
     assert len(folded.unique()) > 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda scores: scores[:, 0], r"a tensor of shape \(\d+,\)"),
+        (lambda scores: scores[:, :3], r"a tensor of shape \(\d+, 3\)"),
+        (lambda scores: scores[:-1], "a tensor of shape"),
+        (lambda scores: scores.numpy(), "a ndarray"),
+        (lambda scores: None, "None"),
+    ],
+)
+def test_what_are_no_scores_is_refused(tiny_stream, spoil, words):
+    class Mine(Method):
+        def logits(self, x, task=None):
+            return spoil(super().logits(x, task))
+
+    stream = tiny_stream("class", 2)
+    model = build_model("mlp", stream.input_shape)
+    model.grow(range(4))
+    plan = Plan(torch.device("cpu"), "fp32", "", 1, deterministic=False)
+    with pytest.raises(SettingsError, match=rf"^Mine.logits gave {words}.* \(\d+, 4\) or wider"):
+        evaluate(Mine(model), stream, 1, plan)

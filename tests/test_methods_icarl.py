@@ -93,7 +93,7 @@ def test_there_are_never_more_exemplars_than_asked_for_and_no_room_is_wasted():
     )
     assert counts(learned(3, memory=6)) == [1] * 6
     assert [counts(learned(tasks, per_class=4)) for tasks in (1, 3)] == [[4, 4], [4] * 6]
-    with pytest.raises(SettingsError, match=r"asked to keep 5 exemplars .* 6 classes have come by task 2"):
+    with pytest.raises(SettingsError, match=r"asked to keep 5 exemplars .* 6 classes have come by task 3"):
         learned(3, memory=5)
 
 

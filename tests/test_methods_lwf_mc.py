@@ -82,7 +82,7 @@ def test_what_cannot_work_is_refused_in_a_sentence():
     assert LwFMC.scenarios == ("class",)
     with pytest.raises(SettingsError, match="Set fixed_width"):
         LwFMC(tiny.net(), class_reduction="mean_total")
-    with pytest.raises(SettingsError, match=r"asked for 3 outputs .* but 4 classes have come by task 1"):
+    with pytest.raises(SettingsError, match=r"asked for 3 outputs .* but 4 classes have come by task 2"):
         learned(2, fixed_width=3)
 
 

@@ -228,6 +228,8 @@ def test_presets_give_methods_settings_that_they_have(name):
         ({"model": "resent32"}, "There is no model 'resent32'. Did you mean 'resnet32'?"),
         ({"model": "lenet", "hidden": "40"}, "only an mlp has hidden layers"),
         ({"later_limit": 0}, "later_limit: 0 is not possible"),
+        ({"hidden": f"40,{2**63}"}, "is too large a number; it must be a list with commas"),
+        ({"batch": 2**63}, "is too large a number; it must be a whole number above 0"),
         ({"head_layers": 0}, "head_layers: 0 is not possible"),
         (
             {"head_layers": 3},

@@ -83,22 +83,32 @@ class Asked:
         return int(text)
 
     def cells(self, jobs: int) -> list[Settings]:
-        """The settings of every run that is asked for: methods within scenarios, seeds innermost."""
+        """The settings of every run that is asked for: methods within scenarios, seeds innermost.
+
+        Raises:
+            SettingsError: some cannot be; each problem is told once.
+        """
         from ..settings.resolve import resolve
 
-        cells = []
+        cells: list[Settings] = []
+        problems: dict[str, None] = {}
         for scenario in self._scenarios:
             for method in self.methods:
                 preset = None if (method, scenario) in self.left_alone else self.options.get("preset")
                 others = self.own - set(method_flags(method_facts(method)))
                 for seed in self._seeds():
                     given = self._given(scenario) | seed
-                    cells.append(
-                        resolve(
-                            method, self.stream, given, preset=preset, config=self._config,
-                            jobs=jobs, others=others,
-                        )
-                    )  # fmt: skip
+                    try:
+                        cells.append(
+                            resolve(
+                                method, self.stream, given, preset=preset, config=self._config,
+                                jobs=jobs, others=others,
+                            )
+                        )  # fmt: skip
+                    except SettingsError as error:
+                        problems[str(error)] = None
+        if problems:
+            raise SettingsError("\n".join(problems))
         return cells
 
     @cached_property

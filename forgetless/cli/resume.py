@@ -1,11 +1,11 @@
 """`forgetless resume [RUN...]`: go on with what was interrupted."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ForgetlessError, InterruptedRun
+from ..blame import failure_of
+from ..errors import InterruptedRun
 from ..settings.places import runs_folder
 from . import printable
 from .asked import OURS, SWITCHES
@@ -45,24 +45,12 @@ def main(argv: Sequence[str]) -> int:
                 done.append(resume(path, data=data, listen=listen))
             except InterruptedRun:
                 raise
-            except (
-                ForgetlessError,
-                MemoryError,
-                RuntimeError,
-            ) as error:  # what a run writes down as its failure
-                if not isinstance(error, ForgetlessError) and os.environ.get("FORGETLESS_DEBUG") == "1":
-                    raise
-                print(f"forgetless: {path.name}: {printable(_sentence(error))}", file=sys.stderr)
-                code = code or getattr(error, "exit_code", 1)
+            except Exception as error:
+                failure = failure_of(error)
+                print(f"forgetless: {path.name}: {printable(str(failure))}", file=sys.stderr)
+                code = code or failure.exit_code
     if "json" in asked:
         print(json_text([plain_run(run) for run in done]))
     else:
         print("\n\n".join(describe_run(run) for run in done), end="\n" if done else "")
     return code
-
-
-def _sentence(error: BaseException) -> str:
-    """What went wrong; of a fault that is ours, its kind as well, and how to see where."""
-    if isinstance(error, ForgetlessError):
-        return str(error)
-    return f"It crashed: {type(error).__name__}: {error}. FORGETLESS_DEBUG=1 shows how it came to that."

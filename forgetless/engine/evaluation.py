@@ -1,16 +1,19 @@
 """Test-time: what a method answers on every test so far. Measured after every task, every cell, always."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data import Stream
+from ..errors import SettingsError
 from ..methods import Method
 from ..models import folded
 from .plan import Plan
+from .terms import called
 
 BATCH = {"cpu": 128}  # on a CPU larger batches leave the cache
 ACCELERATOR_BATCH = 1024
@@ -31,6 +34,9 @@ def evaluate(method: Method, stream: Stream, after: int, plan: Plan) -> list[Ans
     In the task scenario the method is told the task and chooses among its labels. In the class scenario it
     chooses among all labels seen; what it would have chosen among the task's own is kept beside. In the domain
     scenario all tasks have the same labels, and nothing is told.
+
+    Raises:
+        SettingsError: the method gives no score for each image and label.
     """
     method.eval()
     with _folded(method, plan):
@@ -62,11 +68,26 @@ def _answers(method: Method, stream: Stream, index: int, after: int, plan: Plan)
     for x, _ in stream.tests[index].to(plan.device).batches(BATCH.get(plan.device.type, ACCELERATOR_BATCH)):
         with plan.computing():
             scores = method.logits(x, told)
+        _refuse_what_are_no_scores(scores, method, len(x), stream.layouts[after].seen)
         if stream.scenario != "domain":
             aware.append(_best(scores, own))
         if stream.scenario != "task":
             agnostic.append(_best(scores, seen))
     return Answers(_joined(aware), _joined(agnostic))
+
+
+def _refuse_what_are_no_scores(scores: Any, method: Method, images: int, seen: Sequence[int]) -> None:
+    """See to it that there is a score for each image and label."""
+    if isinstance(scores, Tensor):
+        if scores.dim() == 2 and len(scores) == images and scores.shape[1] > max(seen):
+            return
+        given = f"a tensor of shape {tuple(scores.shape)}"
+    else:
+        given = called(scores)
+    raise SettingsError(
+        f"{type(method).__name__}.logits gave {given} for {images} images. It gives a score for each image and each "
+        f"label seen: a tensor of shape ({images}, {max(seen) + 1}) or wider."
+    )
 
 
 def _best(scores: Tensor, labels: Tensor) -> Tensor:

@@ -101,8 +101,13 @@ class Engine:
         """The method's Fits; whatever it draws between them comes from a seed of its own."""
         with seeded(self.seed, "init", task.index, 0):
             plan = method.learn(task)
-            if not isinstance(plan, GeneratorType):
+            if plan is None:
                 return  # nothing is optimised: `learn` is an ordinary function, and has run
+            if not isinstance(plan, GeneratorType):
+                raise SettingsError(
+                    f"{type(method).__name__}.learn returned {called(plan)}. It yields Fits, as in "
+                    "`yield Fit(task.train)`, or returns nothing."
+                )
         number = 0
         while True:
             with seeded(self.seed, "init", task.index, number):

@@ -100,7 +100,7 @@ class ICaRL(Method):
         if not self.per_class and self.memory < classes:
             raise SettingsError(
                 f"icarl was asked to keep {self.memory} exemplars in all (memory), but {classes} classes have come by "
-                f"task {task.index}, and each needs one. Set memory to the stream's number of classes or more."
+                f"task {task.index + 1}, and each needs one. Set memory to the stream's number of classes or more."
             )
         if self.per_class:
             return torch.full((classes,), self.per_class, device=task.rivals.device)

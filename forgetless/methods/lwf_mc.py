@@ -58,7 +58,7 @@ class LwFMC(Method):
         if 0 < self.fixed_width < len(task.seen):
             raise SettingsError(
                 f"lwf_mc was asked for {self.fixed_width} outputs (fixed_width), but {len(task.seen)} classes have "
-                f"come by task {task.index}. Set fixed_width to the stream's number of classes, or to 0."
+                f"come by task {task.index + 1}. Set fixed_width to the stream's number of classes, or to 0."
             )
         if self.fixed_width and self.model.nodes:
             raise SettingsError(

@@ -14,6 +14,7 @@ from .schema import Flag
 from .types import bare, explain, optional, parts
 
 _CONFIG = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
+_LARGEST = 2**63 - 1  # that torch can count with
 _LONGEST = 60  # characters of a value that a message repeats
 
 
@@ -68,13 +69,16 @@ def _problem(value: Any, flag: Flag) -> str:
     if isinstance(value, (dict, set)):
         return f"it must be {wanted}, not a group of settings."
     try:
-        _adapter(flag.type).validate_python(_prepared(value, flag.type))
+        made = _adapter(flag.type).validate_python(_prepared(value, flag.type))
     except ValidationError:
         words = [
             str(word) for part in parts(flag.type) for word in get_args(bare(part)) if isinstance(word, str)
         ]
         hint = closest(value, words) if isinstance(value, str) else ""
         return f"{shown} is not possible; it must be {wanted}.{hint}"
+    numbers = made if isinstance(made, tuple) else (made,)
+    if any(isinstance(number, int) and abs(number) > _LARGEST for number in numbers):
+        return f"{shown} is too large a number; it must be {wanted}, of at most 19 digits."
     return ""
 
 
