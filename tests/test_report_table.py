@@ -59,6 +59,20 @@ def test_rows_of_unlike_protocol_are_not_mixed_and_the_difference_is_said(tmp_pa
     assert len(block.rows) == 2
 
 
+def test_a_run_without_its_settings_is_not_said_to_differ_in_each(tmp_path):
+    paths = [
+        fake_run(tmp_path, "finetune"),
+        fake_run(tmp_path, "joint"),
+        fake_run(tmp_path, "lwf", epochs=2.0),
+    ]
+    (paths[1] / "settings.yaml").unlink()
+    remarks = table_of(paths).blocks[0].remarks
+    assert [remark for remark in remarks if remark.startswith("Rows differ")] == [
+        "Rows differ in epochs: 4 (finetune); 2 (lwf)."
+    ]
+    assert any(remark.startswith("What joint was asked to do is not known") for remark in remarks)
+
+
 def test_runs_made_by_unlike_software_are_told_apart(tmp_path):
     paths = [fake_run(tmp_path, "finetune"), fake_run(tmp_path, "lwf")]
     environment = paths[1] / "environment.json"

@@ -104,22 +104,24 @@ class Section:
     @property
     def differing(self) -> dict[str, dict[str, list[str]]]:
         """Protocol fields and facts about the machine that are not the same in all rows: value -> labels."""
+        known = [group for group in self.groups if group.settings]
         columns = {
-            key: [_shown(group.settings.get(key)) for group in self.groups] for key in sorted(PROTOCOL)
+            key: _by_value(known, [_shown(group.settings.get(key)) for group in known])
+            for key in sorted(PROTOCOL)
         }
         for key in _MACHINE:
             if all(key in group.machine for group in self.groups):
-                columns.setdefault(key, [])
-                columns[key if not columns[key] else f"{key} used"] = [
-                    " and ".join(group.machine[key]) for group in self.groups
-                ]
-        return {key: self._by_value(values) for key, values in columns.items() if len(set(values)) > 1}
+                columns[f"{key} used" if key in PROTOCOL else key] = _by_value(
+                    self.groups, [" and ".join(group.machine[key]) for group in self.groups]
+                )
+        return {key: by_value for key, by_value in columns.items() if len(by_value) > 1}
 
-    def _by_value(self, values: Sequence[str]) -> dict[str, list[str]]:
-        by_value: dict[str, list[str]] = {}
-        for group, value in zip(self.groups, values, strict=True):
-            by_value.setdefault(value, []).append(group.label)
-        return by_value
+
+def _by_value(groups: Sequence[Group], values: Sequence[str]) -> dict[str, list[str]]:
+    by_value: dict[str, list[str]] = {}
+    for group, value in zip(groups, values, strict=True):
+        by_value.setdefault(value, []).append(group.label)
+    return by_value
 
 
 def sections_of(runs: Sequence[Run]) -> list[Section]:

@@ -108,6 +108,10 @@ def _remarks(section: Section) -> list[str]:
     for field, by_value in section.differing.items():
         values = "; ".join(f"{value} ({', '.join(labels)})" for value, labels in by_value.items())
         remarks.append(f"Rows differ in {field}: {values}.")
+    if unknown := [group.label for group in section.groups if not group.settings]:
+        remarks.append(
+            f"What {', '.join(unknown)} was asked to do is not known: no settings.yaml lies beside the result."
+        )
     if len(section.groups) > 1 and max(len(group.finished) for group in section.groups) == 1:
         remarks.append(
             "One seed each: how much of a difference is chance is not known. --seeds 5 would tell."
