@@ -6,6 +6,12 @@ from types import TracebackType
 
 from .errors import ForgetlessError, SettingsError
 
+FAILURES = (
+    ForgetlessError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What a run may end with, by a fault of ours or of a library too, while others go on: all but being stopped."""
+
 
 class Blamed:
     """Inside, what a line of this file raises becomes a sentence that names it; our own faults pass through."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import record
-from .blame import failure_of
+from .blame import FAILURES, failure_of
 from .errors import DivergedError, ForgetlessError, InterruptedRun
 from .events import Event, Listener, Note, silent
 from .interrupts import stoppable
@@ -69,7 +69,7 @@ def _attempt(cell: Settings, options: dict[str, Any], listen: Listener) -> Forge
         return None
     except InterruptedRun:
         raise
-    except Exception as error:
+    except FAILURES as error:
         return failure_of(error)
     return None
 

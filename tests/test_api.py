@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 import forgetless as fl
 from forgetless.errors import SettingsError
+from forgetless.methods import METHODS, Method, method
 from forgetless.settings.fields import method_facts, method_names
 from forgetless.settings.resolve import resolve
 
@@ -93,3 +95,38 @@ def test_what_is_read_of_a_methods_source_is_what_its_class_has(name):
     assert (facts.needs_task, facts.needs_past) == (cls.needs_task, cls.needs_past)
     assert facts.name == cls.name == name
     assert facts.summary == cls.__doc__.partition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        (
+            "wsn",
+            {"capacity": 7},
+            "capacity: 7 is not possible; it must be a number at least 0 and at most 1.",
+        ),
+        ("wsn", {"score": "ab", "ste_sign": 3}, "Did you mean 'abs'?\nste_sign: 3 is not possible"),
+        ("lwf", {"weight": float("nan")}, "weight: NaN is not a finite number"),
+        ("icarl", {"memory": None}, "memory: null is not possible; it must be a whole number above 0."),
+    ],
+)
+def test_an_object_is_made_with_possible_values_only(name, given, words):
+    stream = fl.stream("split-digits", scenario="task")
+    with pytest.raises(SettingsError) as caught:
+        fl.methods()[name](fl.build_model("mlp", stream), **given)
+    assert words in str(caught.value)
+
+
+def test_what_settings_do_not_know_is_taken_as_it_is():
+    def twice(x):
+        return 2 * x
+
+    @method("taker")
+    class Taker(Method):
+        widths: tuple[int, ...] = (1,)
+        how: Callable[[int], int] = twice
+
+    made = Taker(fl.build_model("mlp", fl.stream("split-digits")), widths="3,4")
+    assert made.widths == (3, 4)
+    assert made.how(2) == 4
+    del METHODS["taker"]

@@ -133,7 +133,7 @@ def test_what_is_wrong_in_a_file_is_a_sentence(tmp_path, old, new, words):
 
 
 def test_a_setting_may_not_have_the_name_of_a_flag_or_a_key(tmp_path):
-    from forgetless.cli.asked import OURS, SWITCHES
+    from forgetless.cli.flags import OURS, SWITCHES
     from forgetless.settings.schema import RESERVED, method_flags
 
     assert {*OURS, *SWITCHES, "method", "methods", "stream", "on", "help"} <= RESERVED

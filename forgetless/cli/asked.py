@@ -3,49 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from ..settings.defaults import stream_values
 from ..settings.fields import MethodFacts, method_facts, method_names
 from ..settings.names import parse_stream
 from ..settings.places import runs_folder
 from ..settings.schema import Flag, method_flags, shared_flags
 from ..settings.settings import Settings
+from .flags import OURS, SWITCHES, command_groups, shown_defaults
 from .parser import Command, Group, Word, lone_words, parse, value_of
-
-SWITCHES = {
-    "fresh": "do not reuse a run of the same settings, finished or not",
-    "json": "the result as JSON on standard output, and nothing else there",
-    "quiet": "no progress",
-}
-OURS = {
-    flag.name: flag
-    for flag in (
-        Flag("seeds", int, None, "as many runs, with the seeds 0 to N-1", "N"),
-        Flag(
-            "preset", str, None, "settings of a paper; flags overrule them; `forgetless list presets`", "NAME"
-        ),
-        Flag("config", str, None, "a YAML or TOML file of settings; flags overrule it", "FILE"),
-        Flag("data", str, None, "the data root; FORGETLESS_DATA, else the user's cache", "DIR"),
-        Flag("runs", str, None, "where run folders go; FORGETLESS_RUNS, else ./runs", "DIR"),
-        Flag("jobs", int, None, "runs side by side, as processes of one thread each", "N"),
-    )
-}
-_PARTS = {
-    "training": (
-        "How the network is trained on each task. Left out: the stream's own.",
-        ("epochs", "steps", "batch", "lr", "optimizer", "momentum", "weight_decay", "schedule", "milestones",
-         "step_factor", "patience", "lr_factor", "lr_floor", "keep", "precision", "threads"),
-    ),
-    "network": ("Which network. Left out: the stream's own.", ("model", "hidden", "head_layers", "widen")),
-    "data": (
-        "What is learned, in which order, and how it is looked at.",
-        ("scenario", "seed", "tasks", "class_order", "validation", "limit", "later_limit", "augment", "padding",
-         "mean", "std", "size"),
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,21 +61,16 @@ class Asked:
 
         cells: list[Settings] = []
         problems: dict[str, None] = {}
-        for scenario in self._scenarios:
-            for method in self.methods:
-                preset = None if (method, scenario) in self.left_alone else self.options.get("preset")
-                others = self.own - set(method_flags(method_facts(method)))
-                for seed in self._seeds():
-                    given = self._given(scenario) | seed
-                    try:
-                        cells.append(
-                            resolve(
-                                method, self.stream, given, preset=preset, config=self._config,
-                                jobs=jobs, others=others,
-                            )
-                        )  # fmt: skip
-                    except SettingsError as error:
-                        problems[str(error)] = None
+        options: dict[str, Any] = {"config": self._config, "jobs": jobs}
+        for scenario, method, seed in product(self._scenarios, self.methods, self._seeds()):
+            left_alone = (method, scenario) in self.left_alone
+            preset = None if left_alone else self.options.get("preset")
+            others = self.own - set(method_flags(method_facts(method)))
+            given = self._given(scenario) | seed
+            try:
+                cells.append(resolve(method, self.stream, given, preset=preset, others=others, **options))
+            except SettingsError as error:
+                problems[str(error)] = None
         if problems:
             raise SettingsError("\n".join(problems))
         return cells
@@ -166,7 +130,7 @@ def read_run(verb: str, argv: Sequence[str], examples: Sequence[str], about: str
         command_groups(facts),
         SWITCHES,
         examples,
-        shown=_shown(stream, facts),
+        shown=shown_defaults(stream, facts),
     )
     return _asked(command, parse(command, argv), [method] if method else [], stream, facts)
 
@@ -192,7 +156,7 @@ def read_compare(argv: Sequence[str], examples: Sequence[str], about: str) -> As
         (on, *command_groups(facts)),
         SWITCHES,
         examples,
-        shown=_shown(stream, facts),
+        shown=shown_defaults(stream, facts),
     )
     return _asked(command, parse(command, argv), methods, stream, facts)
 
@@ -224,35 +188,6 @@ def _asked(
         {name: value for name, value in values.items() if name in OURS},
         frozenset(name for name in SWITCHES if name in values),
     )
-
-
-def command_groups(facts: Sequence[MethodFacts]) -> list[Group]:
-    """The methods' own flags, then those that all share. A flag of several methods is for all that have it."""
-    groups, taken = [], set[str]()
-    for fact in facts:
-        flags = {name: flag for name, flag in method_flags(fact).items() if name not in taken}
-        taken |= set(flags)
-        if flags:
-            title = f"{fact.name}_method" if fact.name in (*_PARTS, "forgetless", "comparison") else fact.name
-            groups.append(Group(title, fact.summary, flags))
-    shared = shared_flags()
-    groups += [Group(title, about, {n: shared[n] for n in names}) for title, (about, names) in _PARTS.items()]
-    return [*groups, Group("forgetless", "What is kept where, and how many at once.", OURS)]
-
-
-def _shown(stream: str | None, facts: Sequence[MethodFacts]) -> dict[str, str]:
-    """Defaults as help shows them: the method's, and the stream's where one is named."""
-    shown = {"seed": "0", "precision": "auto", "threads": "auto", "validation": "0"}
-    shown |= {"head_layers": "1", "widen": "0"}
-    shown |= {field.name: _text(field.default) for fact in facts for field in fact.fields}
-    values = stream_values(parse_stream(stream)) if stream else {}
-    return shown | {name: _text(value) for name, value in values.items() if value is not None}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return str(value).lower() if isinstance(value, bool) or value is None else f"{value}"
 
 
 def _from_file(argv: Sequence[str], key: str) -> str | None:

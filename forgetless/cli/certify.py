@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..settings.schema import Flag
-from .asked import OURS, SWITCHES
+from .flags import OURS, SWITCHES
 from .parser import Command, Word, parse, plain_flags
 from .results import json_text
 

@@ -10,7 +10,7 @@ from ..settings.catalog import STREAMS
 from ..settings.fields import is_file_name, method_facts, method_names
 from ..settings.names import closest, parse_stream
 from . import printable
-from .asked import OURS
+from .flags import OURS
 from .parser import Command, Word, parse, plain_flags
 
 ABOUT = (

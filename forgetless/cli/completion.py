@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..settings.fields import method_facts, method_names
 from ..settings.names import closest
-from .asked import SWITCHES, command_groups
+from .flags import SWITCHES, command_groups
 from .parser import Command, Group, Word, dataclass_of, parse
 
 SHELLS = ("bash", "zsh")

@@ -7,7 +7,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ..settings.places import available_cores, runs_folder
-from .asked import OURS, SWITCHES, Asked
+from .asked import Asked
+from .flags import OURS, SWITCHES
 from .parser import Command, parse, plain_flags
 from .progress import progress
 from .report import OUTPUT

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ForgetlessError
 from ..settings.places import available_cores, runs_folder
 from ..version import __version__
-from .asked import OURS
+from .flags import OURS
 from .parser import Command, parse, plain_flags
 from .results import json_text
 

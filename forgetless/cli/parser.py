@@ -103,9 +103,7 @@ def dataclass_of(command: Command) -> type[Any]:
         if group.title:
             made = make_dataclass(group.title, inner, frozen=True)
             made.__doc__ = group.about
-            taken = {*command.flags, *command.switches, *(name for name, _, _ in fields)}
-            title = group.title + "_" * (group.title in taken)  # a method may be called as a switch is
-            inner = [(title, made, field(default_factory=made))]
+            inner = [(group.title, made, field(default_factory=made))]
         fields += inner
     for name, meaning in command.switches.items():
         kind = Annotated[

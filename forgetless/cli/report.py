@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..settings.places import runs_folder
 from ..settings.schema import Flag
-from .asked import OURS
+from .flags import OURS
 from .parser import Command, Word, parse, plain_flags
 
 ABOUT = (

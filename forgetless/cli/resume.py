@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..blame import failure_of
+from ..blame import FAILURES, failure_of
 from ..errors import InterruptedRun
 from ..settings.places import runs_folder
 from . import printable
-from .asked import OURS, SWITCHES
+from .flags import OURS, SWITCHES
 from .parser import Command, Word, parse, plain_flags
 from .progress import progress
 from .results import describe_run, json_text, plain_run
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
                 done.append(resume(path, data=data, listen=listen))
             except InterruptedRun:
                 raise
-            except Exception as error:
+            except FAILURES as error:
                 failure = failure_of(error)
                 print(f"forgetless: {path.name}: {printable(str(failure))}", file=sys.stderr)
                 code = code or failure.exit_code

@@ -15,8 +15,10 @@ from ..data import Batch, Split, Task
 from ..errors import SettingsError
 from ..models import BufferDict, Model
 from ..ops import cross_entropy
+from ..settings.check import check
 from ..settings.names import check_method_name
 from ..settings.recipe import Optimizer, Schedule
+from ..settings.schema import class_flags
 
 Terms = dict[str, Tensor]
 """Named terms of a loss, each a scalar; the engine minimises their sum and logs each."""
@@ -104,6 +106,10 @@ class Method(nn.Module):
         return self
 
     def __post_init__(self) -> None:
+        flags = class_flags(type(self))
+        given = {name: getattr(self, name) for name in flags}
+        for name, value in check(given, flags, source="", of=self.name or type(self).__name__).items():
+            setattr(self, name, value)
         self.measured = (
             BufferDict()
         )  # what the method measured of itself: small tensors, for pictures and tables

@@ -4,7 +4,7 @@ One description serves the flags of the command line, the keys of a file and the
 """
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -13,6 +13,7 @@ from ..kinds import NonNegative, Positive, PositiveInt
 from .fields import MethodFacts
 from .recipe import Keep, Optimizer, Precision, Schedule
 from .settings import Scenario
+from .types import is_readable
 
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Momentum = Annotated[float, Ge(0), Lt(1)]
@@ -138,3 +139,16 @@ def method_flags(facts: MethodFacts) -> dict[str, Flag]:
 def all_flags(facts: MethodFacts) -> dict[str, Flag]:
     """Every setting of one method: its own first, then the shared ones."""
     return method_flags(facts) | shared_flags()
+
+
+def class_flags(cls: type[Any]) -> dict[str, Flag]:
+    """The settings of a method's class as it is, for who makes an object of it; those of types that settings know."""
+    try:
+        types = get_type_hints(cls, include_extras=True)
+    except (NameError, TypeError):  # written inside a function, with names that only that function knows
+        return {}
+    return {
+        field.name: Flag(field.name, types[field.name], field.default, "")
+        for field in fields(cls)
+        if field.name in types and is_readable(types[field.name])
+    }

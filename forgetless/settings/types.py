@@ -70,6 +70,17 @@ def read_default(node: ast.expr, aliases: dict[str, ast.expr]) -> Any:
     return value
 
 
+def is_readable(kind: Any) -> bool:
+    """Whether a type is one that settings know."""
+    known = (float, int, bool, str, type(None))
+    return all(
+        part in known
+        or get_origin(part) is Literal
+        or (get_origin(part) is tuple and all(inner is ... or is_readable(inner) for inner in get_args(part)))
+        for part in parts(kind)
+    )
+
+
 def parts(kind: Any) -> tuple[Any, ...]:
     """The members of a union without their bounds; of any other type, that type."""
     kind = bare(kind)
