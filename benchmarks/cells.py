@@ -69,6 +69,12 @@ def made_by(runs: Mapping[Key, Run]) -> str:
     return f"The runs were made at commit {', '.join(commits)}, on {'; '.join(machines)}."
 
 
+def on_one_machine(one: Run, other: Run) -> bool:
+    """Whether two runs can be compared to the bit, and so as a pair: chance sets in where rounding differs."""
+    kind = ("torch", "device_name", "cpu_capability", "precision", "threads", "deterministic")
+    return all(one.environment.get(key) == other.environment.get(key) for key in kind)
+
+
 def answers_of(run: Run) -> str:
     """A hash of every answer that the run's accuracies count, in order; of a run that is kept, as it was kept."""
     if (run.path / ANSWERS).is_file():

@@ -1,6 +1,7 @@
 """Tables of many runs: what is finished is kept beside the results, and is not run again."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks import cells, results
 from forgetless.errors import DataError
+from forgetless.record import load
 from forgetless.settings.resolve import resolve
 from forgetless.settings.settings import Settings
 from forgetless.sweep import run_many
@@ -76,3 +78,12 @@ def test_a_setting_that_came_up_later_counts_as_it_is_by_default(tmp_path: Path)
     old = made.path.with_name("named-by-a-hash-of-fewer-settings") / "settings.yaml"
     old.write_text(old.read_text() + "gone: 1\n")
     assert not cells.runs_of({0: _cell(0)}, _asked(tmp_path / "nowhere", table=True), kept="table")
+
+
+@pytest.mark.parametrize("key", ["device_name", "torch", "threads"])
+def test_runs_of_two_machines_are_no_pair(tmp_path: Path, key: str) -> None:
+    made = cells.runs_of({0: _cell(0), 1: _cell(1)}, _asked(tmp_path / "here"))
+    assert cells.on_one_machine(made[0], made[1])
+    environment = made[1].path / "environment.json"
+    environment.write_text(json.dumps(made[1].environment | {key: "another"}))
+    assert not cells.on_one_machine(made[0], load(made[1].path))
