@@ -119,7 +119,7 @@ class LwF(Method):
         if known != len(seen):
             raise SettingsError(
                 f"lwf was given a network that scores {known} labels, but {len(seen)} had occurred before task "
-                f"{task.index}. The head must be grown by the method alone: begin with a model without head rows."
+                f"{task.index + 1}. The head must be grown by the method alone: begin with a model without head rows."
             )
         groups = {"concat": (seen,), "task": self.model.head.groups}.get(self.grouping, task.old_groups)
         together = [[group] for group in groups] if self.update == "alternating" else [groups]

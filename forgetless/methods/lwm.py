@@ -85,7 +85,8 @@ class LwM(Method):
         if known != self.model.head.size:
             raise SettingsError(
                 f"lwm was given a network that scores {self.model.head.size} labels, but {known} had occurred before "
-                f"task {task.index}. The head must be grown by the method alone: begin with a model without head rows."
+                f"task {task.index + 1}. The head must be grown by the method alone: begin with a model without head "
+                "rows."
             )
         self.old = Snapshot(folded(self.model)) if known and (self.beta or self.gamma) else None
         self.groups = side_by_side(task.old_groups, task.rivals.device)

@@ -69,7 +69,7 @@ class WSN(Method):
         head = self.model.grow(task.classes)
         if head is None:
             raise SettingsError(
-                f"wsn needs head rows of each task's own, but those of task {task.index} were there before. Begin "
+                f"wsn needs head rows of each task's own, but those of task {task.index + 1} were there before. Begin "
                 "with a model without head rows."
             )
         parts = parts_of_tasks(self.model)
