@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..data import Batch
 from ..engine import capture, restore
 from ..engine.selection import select, snapshots
+from ..engine.terms import FORM_OF_TERMS, fault_of_form
 from ..methods import Method
 from ..models import Model
 from ..randomness import generator
@@ -28,11 +29,8 @@ def terms_of(at: Posed, batch: Batch) -> dict[str, Tensor]:
     """The terms of a Fit's loss, called as the engine calls it."""
     out: Any = at.method(at.fit.loss or at.method.loss, batch, at.task)
     terms = out[0] if isinstance(out, tuple) else out
-    sound = isinstance(terms, dict) and bool(terms)
-    require(
-        sound and all(isinstance(v, Tensor) and v.dim() == 0 for v in terms.values()),
-        f"The loss of the Fit {at.fit.name!r} must return a dictionary of names with scalar tensors.",
-    )
+    fault = fault_of_form(terms)
+    require(not fault, f"The loss of the Fit {at.fit.name!r} gave {fault}. It gives {FORM_OF_TERMS}.")
     return terms  # type: ignore[no-any-return]
 
 

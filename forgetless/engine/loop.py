@@ -19,7 +19,7 @@ from .plan import Plan
 from .plateau import Plateau
 from .selection import select
 from .state import State, capture, capture_optimizer, restore, restore_optimizer
-from .terms import LOG_EVERY, Losses, called, fault_of
+from .terms import FORM_OF_TERMS, LOG_EVERY, Losses, called, fault_of
 
 _OVER = object()  # in place of a Fit: `learn` has ended
 
@@ -185,8 +185,8 @@ class _Problem:
         terms, aux = out if isinstance(out, tuple) and len(out) == 2 else (out, {})
         if fault := fault_of(terms):
             raise SettingsError(
-                f"{type(self.method).__name__}: the loss of the Fit {self.fit.name!r} gave {fault}. It gives a "
-                'dictionary of named terms, each a tensor of one number, as in `return {"new": ...}`.'
+                f"{type(self.method).__name__}: the loss of the Fit {self.fit.name!r} gave {fault}. It gives "
+                f"{FORM_OF_TERMS}."
             )
         return terms, aux
 

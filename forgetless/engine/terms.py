@@ -81,11 +81,21 @@ class Losses:
         )
 
 
+FORM_OF_TERMS = 'a dictionary of named terms, each a tensor of one number, as in `return {"new": ...}`'
+
+
 def fault_of(terms: Any) -> str:
     """What a loss gave in place of named scalars that can be minimised, in words; empty where it gave those.
 
     Asked at every update, for a loss may have branches: it costs a microsecond or two and reads nothing.
     """
+    if fault := fault_of_form(terms):
+        return fault
+    return "" if any(value.requires_grad for value in terms.values()) else "terms that train nothing"
+
+
+def fault_of_form(terms: Any) -> str:
+    """What a loss gave in place of named scalars, in words; empty where it gave those."""
     if not isinstance(terms, dict):
         return called(terms)
     if not terms:
@@ -95,7 +105,7 @@ def fault_of(terms: Any) -> str:
             return f"{called(value)} for its term {name!r}"
         if value.dim():
             return f"a tensor of shape {tuple(value.shape)} for its term {name!r}"
-    return "" if any(value.requires_grad for value in terms.values()) else "terms that train nothing"
+    return ""
 
 
 def called(value: Any) -> str:
