@@ -49,6 +49,7 @@ class TaskProof:
 
     task: int
     tensors: int  # how many can influence its scores
+    shape: tuple[int, ...]  # of the probe: images, channels, rows, columns
     changed: tuple[str, ...]  # those of them that are not what they were, or are missing, or are new
     scores: bool | None  # the same to the bit; None where they cannot be compared
 
@@ -165,11 +166,12 @@ def _refuse_foreign(kept: dict[str, Any], source: Path, method: str, stream: Str
 def _rebuilt(settings: Settings, stream: Stream, plan: Plan, weights: Path) -> tuple[Method, str]:
     """The method as the run left it, and the SHA-256 of all that is stored of it."""
     method = fresh_method(settings, stream.input_shape)
+    with explained(weights, "read"):
+        content = weights.read_bytes()
     try:
-        with explained(weights, "read"):
-            tensors = load(weights.read_bytes())
+        tensors = load(content)
         restore(method, tensors)
-    except (SafetensorError, ValueError, RuntimeError) as error:
+    except (SafetensorError, StorageError, ValueError, RuntimeError) as error:
         raise StorageError(f"{weights} is damaged: {str(error).splitlines()[0]}") from error
     return method.to(plan.device).requires_grad_(False).eval(), hash_of_tensors(tensors)
 
@@ -184,7 +186,11 @@ def _compare(
     if scores["probe"] != row["probe"]:
         changed.append("the probe's images")
     return TaskProof(
-        index, len(now), tuple(changed), scores["scores"] == row["scores"] if comparable else None
+        index,
+        len(now),
+        tuple(scores["shape"]),
+        tuple(changed),
+        scores["scores"] == row["scores"] if comparable else None,
     )
 
 
@@ -251,7 +257,8 @@ def lines(proof: Proof) -> Iterator[str]:
     for task in proof.tasks:
         scores = {True: "the same to the bit", False: "CHANGED", None: "not comparable here"}[task.scores]
         state = f"{len(task.changed)} CHANGED" if task.changed else "unchanged"
-        yield f"task {task.task + 1:>3}: {task.tensors} tensors {state}; scores on {PROBE} images {scores}"
+        probe = " x ".join(map(str, task.shape))
+        yield f"task {task.task + 1:>3}: {task.tensors} tensors {state}; scores on {probe} inputs {scores}"
         for name in task.changed[:5]:
             yield f"          {name}"
     if proof.elsewhere:

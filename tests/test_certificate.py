@@ -174,6 +174,32 @@ def test_a_flipped_bit_that_no_answer_hangs_on_is_said_too(tmp_path, capsys):
         certify(run)
 
 
+def test_a_flipped_bit_of_a_used_weight_or_of_a_mask_makes_it_fail(tmp_path, capsys):
+    settings = resolve("wsn", "split-digits/3", QUICK | {"scenario": "task", "hidden": "20,12"})
+    run = run_settings(settings, runs=tmp_path / "runs").path
+    layer = "model.backbone.layers.0.weight"
+    tensors = load_file(run / "model.safetensors")
+    method = fresh_method(settings, (1, 8, 8))
+    restore(method, {name: torch.from_numpy(value) for name, value in tensors.items()})
+    used = int(method.get_submodule(layer).masks.of(0).flatten().nonzero()[0])
+    masks = [name for name in tensors if ".masks." in name]
+    flips = [(f"{layer}.theta", 4 * used, 0)]
+    flips += [(name, place, 3) for name in masks for place in range(0, len(tensors[name]), 7)]
+    codes = []
+    for number, (name, place, bit) in enumerate(flips):
+        copy = shutil.copytree(run, tmp_path / str(number) / run.name)
+        flip(copy, name, place, bit)
+        codes.append(main(["certify", str(copy)]))
+        said = capsys.readouterr()
+        if codes[-1] == 6:
+            named = name if name.endswith("theta") else f"{name.partition('.masks.')[0]}.mask"
+            assert named.removeprefix("model.") in said.out, name
+        else:
+            assert "model.safetensors is damaged" in said.err, name
+    assert set(codes) == {5, 6}, "the header of a mask's code, and the rest"
+    assert codes[0] == 6
+
+
 @pytest.mark.parametrize("name", ["model.backbone.layers.0.weight.masks.0", "model.head.blocks.2.weight"])
 def test_a_model_without_what_a_task_answers_with_is_damaged(name, tmp_path):
     settings = resolve("wsn", "split-digits/3", QUICK | {"scenario": "task"})

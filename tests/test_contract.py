@@ -8,6 +8,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from forgetless.checks import (
@@ -169,6 +170,31 @@ class NotFinite(Plain):
     def old(self, logits, answers, batch):
         same = logits[:, :1] - logits[:, :1]
         return super().old(logits, answers, batch) + same.abs().sqrt().sum().clamp(max=0.0)
+
+
+class DirectionBesideTheLoss(Plain):
+    """As in the article on Permuted MNIST: a direction in which a loss is to fall that is asked elsewhere."""
+
+    def learn(self, task):
+        self.model.grow(task.classes)
+        self.anchor = [weight.detach().clone() for weight in self.model.backbone.parameters()]
+        if task.index:
+            self.directions = nn.ParameterList(
+                F.normalize(torch.randn_like(at), dim=None) for at in self.anchor
+            )
+            yield Fit(task.train, self.risk, only=self.directions, name="direction")
+        yield Fit(task.train)
+
+    def risk(self, batch, task):
+        return {"risk": cross_entropy(self.model(batch.x), batch.y, task.rivals)}
+
+    def loss(self, batch, task):
+        terms = self.risk(batch, task)
+        if task.index:
+            moved = [now - at for now, at in zip(self.model.backbone.parameters(), self.anchor, strict=True)]
+            pairs = zip(moved, self.directions, strict=True)
+            terms["old"] = 0.05 * sum((by - (by * along).sum() * along).square().sum() for by, along in pairs)
+        return terms
 
 
 class HalfADistillation(Plain):
@@ -532,6 +558,7 @@ FAULTS = {
     DetachedAttention: "every term moves a weight",
     GradientOnlyToTheTeacher: "every term moves a weight",
     NotFinite: "every term moves a weight",
+    DirectionBesideTheLoss: "every term moves a weight",
     HalfADistillation: "agreeing costs least",
     HalfADistillationLate: "agreeing costs least",
     DrawsFromTorch: "loss is pure",

@@ -125,6 +125,14 @@ def test_without_attention_and_distillation_it_is_finetune_to_the_last_bit(looks
     assert lwm.old is None, "nor an old network"
 
 
+def test_in_the_task_scenario_so_are_the_shared_weights_and_the_new_head():
+    """Old heads are trained by lwm, and decay; the floor leaves them."""
+    lwm = learned(LwM, "task", 3, gamma=0.0, beta=0.0)
+    floor = learned(Finetune, "task", 3)
+    for part in (lambda made: made.model.backbone, lambda made: made.model.head.blocks[-1]):
+        assert tiny.same(tiny.bits(part(lwm)), tiny.bits(part(floor)))
+
+
 def test_with_attention_maps_are_made_twice_a_step_and_never_in_the_first_task(looks):
     learned(LwM, "class", 1)
     assert not any(looks.values())

@@ -1,5 +1,6 @@
 """WSN: the reference tests of the method, on tiny networks and synthetic images. No training quality is involved."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -15,12 +16,14 @@ from forgetless.checks.toys import PLAN
 from forgetless.data import Batch
 from forgetless.engine import Engine, Progress, capture, restore
 from forgetless.errors import SettingsError, StorageError
+from forgetless.mask_code import decode
 from forgetless.methods import METHODS
 from forgetless.models import Model
 from forgetless.ops import Selected, selection, top_mask
 from forgetless.settings.recipe import Recipe
 from forgetless.weights import Rule, Subnet, parts_of_tasks
 from forgetless.weights import subnets as subnets_module
+from forgetless.weights.masks import Masks
 
 WSN = METHODS["wsn"]
 STREAM = tiny.stream("task", dtype=torch.float32)
@@ -575,3 +578,28 @@ def test_whatever_influences_a_task_is_named_and_stays():
     learned_one(method, 1)
     assert tiny.same(before, method.influences(STREAM.task(0)))
     assert len(parts_of_tasks(method.model)) == 4
+
+
+def test_a_weight_that_an_earlier_task_uses_and_that_moved_is_not_passed_over():
+    for put_back in (True, False):
+        method = learned(1, restore=put_back)
+        fits = method.learn(STREAM.task(1))
+        next(fits)
+        subnet = method.subnets[0]
+        owned = subnet.masks.union().flatten().nonzero()[0]
+        subnet.theta.data.view(-1)[owned] += 1
+        with pytest.raises(AssertionError) if put_back else nullcontext():
+            next(fits, None)
+
+
+def test_the_first_task_is_the_least_significant_bit_of_a_symbol():
+    masks = Masks(torch.zeros(1, 2))
+    for mask in ([True, False], [False, False], [True, False]):
+        masks.add(torch.tensor([mask]))
+    assert masks.symbols[0].tolist() == [[5, 0]]
+    assert decode(masks["0"].numpy())[0].tolist() == [5, 0]
+    assert [masks.of(task).tolist() for task in range(3)] == [
+        [[True, False]],
+        [[False, False]],
+        [[True, False]],
+    ]

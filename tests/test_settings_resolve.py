@@ -141,6 +141,8 @@ def test_steps_and_epochs_replace_each_other(tmp_path):
             "task",
             {"capacity": 0.5, "model": "alexnet-small-bn", "patience": 6},
         ),
+        ("paper", "lwm", "split-cifar100", "class", {"model": "resnet34", "epochs": 10.0, "lr": 0.01}),
+        ("lwfmc-icarl", "lwf_mc", "split-cifar100", "class", {"weight_decay": 2e-5, "lr": 2.0}),
         ("paper", "lwf_mc", "split-cifar100", "class", {"milestones": (0.7, 0.9), "class_order": "icarl"}),
         ("lwfmc-icarl", "lwf_mc", "split-cifar100", "class", {"step_factor": 0.2, "class_order": "icarl"}),
     ],

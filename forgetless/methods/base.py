@@ -138,6 +138,20 @@ class Method(nn.Module):
         """What `keep = best` and the plateau schedule go by, on held-out examples, in evaluation mode. -> ()"""
         return cross_entropy(self.model(batch.x), batch.y, task.rivals)
 
+    def require_known(self, task: Task) -> None:
+        """See to it that the network scores the labels that occurred before this task, and no others.
+
+        Raises:
+            SettingsError: it does not, so that an old network's answers would be taken for those of other labels.
+        """
+        known = sum(map(len, task.old_groups))
+        if known != self.model.head.size:
+            raise SettingsError(
+                f"{self.name} was given a network that scores {self.model.head.size} labels, but {known} had occurred "
+                f"before task {task.index + 1}. The head must be grown by the method alone: begin with a model without "
+                "head rows."
+            )
+
     def influences(self, task: Task) -> dict[str, Tensor]:
         """Every tensor that can influence this task's scores, by name; of a method that isolates."""
         raise SettingsError(

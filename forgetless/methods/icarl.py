@@ -58,6 +58,7 @@ class ICaRL(Method):
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Keep the old network, train on new images and exemplars, choose exemplars, make all means anew."""
+        self.require_known(task)
         self.old = Snapshot(folded(self.model)) if task.old_groups else None
         self.known = self.exemplars.groups
         shares = self.shares(task)

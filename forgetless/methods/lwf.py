@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from ..data import Batch, Task
-from ..errors import SettingsError
 from ..kinds import NonNegative, Positive
 from ..models import Snapshot, folded
 from ..ops import (
@@ -114,13 +113,8 @@ class LwF(Method):
 
     def old_softmaxes(self, task: Task) -> list[Columns]:
         """The old labels, in groups that share a softmax in L_old; where updates alternate, each by itself."""
-        known = self.model.head.size
+        self.require_known(task)
         seen = tuple(sorted({label for group in task.old_groups for label in group}))
-        if known != len(seen):
-            raise SettingsError(
-                f"lwf was given a network that scores {known} labels, but {len(seen)} had occurred before task "
-                f"{task.index + 1}. The head must be grown by the method alone: begin with a model without head rows."
-            )
         groups = {"concat": (seen,), "task": self.model.head.groups}.get(self.grouping, task.old_groups)
         together = [[group] for group in groups] if self.update == "alternating" else [groups]
         rivals = task.rivals if self.grouping == "zero_padded" else None

@@ -53,6 +53,8 @@ class LwFMC(Method):
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Keep the old network, grow, train."""
+        if not self.fixed_width:
+            self.require_known(task)
         self.old = Snapshot(folded(self.model)) if task.old_groups else None
         self.before = sum(map(len, task.old_groups))
         if 0 < self.fixed_width < len(task.seen):

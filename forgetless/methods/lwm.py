@@ -16,8 +16,9 @@ half of a binary cross-entropy and pushes all base scores up for ever; the defau
 computes and which the paper says it uses. Base classes are all old labels; where these have several heads, L_D is
 summed over them, and b is the best of all heads.
 
-The paper gives neither β nor γ nor the optimiser. γ weighs a sum over pixels, between 0 and the root of 2 H W: tell
-the maps' size with it. An image with a dead map, all of it rectified away, has no attention and counts as zero.
+The paper gives neither β nor γ nor the optimiser. γ weighs a sum over pixels, at most the root of 2 H W where Q is
+rectified: tell the maps' size with it. An image with a dead map, all of it rectified away, has no attention and counts
+as zero.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +29,6 @@ import torch
 from torch import Tensor
 
 from ..data import Batch, Task
-from ..errors import SettingsError
 from ..kinds import NonNegative, Positive
 from ..models import Look, Model, Snapshot, folded, in_closed_form, look, require_pixels
 from ..ops import (
@@ -81,14 +81,8 @@ class LwM(Method):
         """Keep the old network, grow, train."""
         if self.gamma:
             require_pixels(self.model, task.train.inputs(slice(0, 1)))
-        known = sum(map(len, task.old_groups))
-        if known != self.model.head.size:
-            raise SettingsError(
-                f"lwm was given a network that scores {self.model.head.size} labels, but {known} had occurred before "
-                f"task {task.index + 1}. The head must be grown by the method alone: begin with a model without head "
-                "rows."
-            )
-        self.old = Snapshot(folded(self.model)) if known and (self.beta or self.gamma) else None
+        self.require_known(task)
+        self.old = Snapshot(folded(self.model)) if task.old_groups and (self.beta or self.gamma) else None
         self.groups = side_by_side(task.old_groups, task.rivals.device)
         seen = self.scope == "seen"
         self.rivals = task.rivals if seen else among(task.rivals, task.classes)

@@ -79,6 +79,7 @@ class WSN(Method):
         for subnet in self.subnets if self.reset_scores and task.index else ():
             subnet.reset_scores()
         yield Fit(task.train, only=[self.model.backbone, head])
+        assert not self.restore or all(subnet.holds() for subnet in self.subnets)
         for part in parts:
             part.close()
         count_capacity(self.model, self.measured)

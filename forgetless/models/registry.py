@@ -44,7 +44,7 @@ class ConvBackbone(Backbone):
 
     @abstractmethod
     def maps(self, x: Tensor) -> Tensor:
-        """The last convolution's answer before it is pooled. (B, K, H, W) -> (B, D, H', W')"""
+        """The last maps before they are pooled, rectified; a ResNet's after its last sum. -> (B, D, H', W')"""
 
     @abstractmethod
     def pool(self, maps: Tensor) -> Tensor:

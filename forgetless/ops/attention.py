@@ -69,7 +69,8 @@ def attention_distance(
     """L1 distance of maps of unit length, summed over pixels, and which are dead. (B, H, W) twice -> (B,), (B,) bool
 
     A ReLU can leave a map with nothing in it, on either side; it has no direction, and its image gets the distance
-    zero unless `keep_dead`. Between 0 and the root of 2 H W; `mean` divides by H W.
+    zero unless `keep_dead`. At most the root of 2 H W for rectified maps, else twice the root of H W; `mean` divides by
+    the entries of a map.
 
     Raises:
         SettingsError: the maps have one pixel, where any two are equal.

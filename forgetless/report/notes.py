@@ -36,9 +36,9 @@ NOTES: dict[str, tuple[Note, ...]] = {
     "lwf": (
         Note(
             "lwf takes its cross-entropy over the new labels alone by default, so the rows of the old labels are "
-            "moved by distillation only. In the class scenario that is why it ends far above figures published "
-            "for LwF, such as 24 % on Split MNIST: those take the cross-entropy over all labels seen, which pushes "
-            "the old ones down at every step. `--preset vandeven` sets that form.",
+            "moved by distillation only. Published figures for LwF in the class scenario, such as 24 % on Split "
+            "MNIST, may be of another form, which takes it over all labels seen and so pushes the old ones down at "
+            "every step. `--preset vandeven` sets that form.",
             ("class",),
             {"scope": ("auto", "new", None)},
         ),
@@ -46,9 +46,9 @@ NOTES: dict[str, tuple[Note, ...]] = {
     "lwm": (
         Note(
             "lwm has no published figure that it can be held against: its paper gives neither β nor γ nor the "
-            "optimiser nor the initial weights, takes its baselines from another network trained seven times as long, "
-            "and begins at accuracies that pre-trained weights would explain. γ weighs a sum over the pixels of a map, "
-            "so it means something else on maps of another size."
+            "optimiser nor the initial weights, has baselines that seem to be those of another network trained "
+            "seven times as long, and begins at accuracies that pre-trained weights would explain. γ weighs a sum over "
+            "the pixels of a map, so it means something else on maps of another size."
         ),
         Note(
             "With `attention=detached` lwm's attention has a value but no gradient, a fault of public code: what is "

@@ -48,9 +48,10 @@ _ADAM = {
     "weight_decay": 0.0,
     "schedule": "constant",
 }
+# The code adds 1e-5 times the sum of the squared weights to the loss; torch's decay has a half in front.
 _ICARL = {
     "class_reduction": "mean_total", "fixed_width": 100, "epochs": 70.0, "batch": 128, "lr": 2.0,
-    "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-5, "schedule": "step", "milestones": (0.7, 0.9),
+    "optimizer": "sgd", "momentum": 0.9, "weight_decay": 2e-5, "schedule": "step", "milestones": (0.7, 0.9),
     "step_factor": 0.2,
 }  # fmt: skip
 
@@ -66,6 +67,7 @@ _WSN_CIFAR = {
     "std": (63 / 255, 62.1 / 255, 66.7 / 255),
 }  # fmt: skip
 _LWM = {"epochs": 10.0, "lr": 0.01, "beta": 1.0, "gamma": 1.0}
+_LWM_CIFAR = {"model": "resnet34"}
 
 PRESETS: dict[str, Preset] = {
     # The strengths of ewc are those of the scripts in the authors' repository, one for each scenario, and twice that
@@ -113,7 +115,8 @@ PRESETS: dict[str, Preset] = {
         images={"padding": 0, "mean": (0.0,), "std": (1.0,)},
     ),
     "paper": Preset(
-        "a method's own settings as its paper has them, and its training where the paper says how",
+        "a method's own settings as its paper has them, and its training where the paper says how and does not begin "
+        "with a trained network",
         "lwf: Li & Hoiem, Learning without Forgetting, TPAMI 2018, sections 3 and 3.1; lwf_mc: see lwfmc-icarl; lwm: "
         "see lwm-cvpr19; wsn: Kang et al., Winning Subnetworks, ICML 2022, the best capacity of tables 1 and 2",
         methods={
@@ -126,6 +129,7 @@ PRESETS: dict[str, Preset] = {
             ("wsn", "permuted-mnist-gpm"): {"capacity": 0.3},
             ("wsn", "split-cifar100"): _WSN_CIFAR,
             ("lwf_mc", "split-cifar100"): {"class_order": "icarl"},
+            ("lwm", "split-cifar100"): _LWM_CIFAR,
         },
     ),
     "lwfmc-icarl": Preset(
@@ -138,7 +142,7 @@ PRESETS: dict[str, Preset] = {
         "LwM as its paper says, which leaves most unsaid: 10 epochs a task at a rate of 0.01",
         "Dhar, Singh, Peng, Wu & Chellappa, Learning without Memorizing, CVPR 2019, sections 5.3 and 5.4",
         methods={"lwm": _LWM},
-        where={("lwm", "split-cifar100"): {"model": "resnet34"}},
+        where={("lwm", "split-cifar100"): _LWM_CIFAR},
     ),
 }  # fmt: skip
 

@@ -123,6 +123,13 @@ class Subnet(OfTask):
         if self.least is not None and self.most is not None:
             bits_of(self.theta.detach()).clamp_(self.least, self.most)
 
+    def holds(self) -> bool:
+        """Whether what earlier tasks use has its value still, to the bit."""
+        if self.least is None or self.most is None:
+            return True
+        bits = bits_of(self.theta.detach())
+        return torch.equal(bits, bits.clamp(self.least, self.most))
+
     def rescale(self) -> None:
         """Make the step that the scores have made so many times as long."""
         if self.before is not None:
