@@ -8,6 +8,7 @@ runs nothing and writes the table of what is finished.
 from dataclasses import dataclass
 from typing import Any
 
+from forgetless.capacity import ALPHA
 from forgetless.estimates import Estimate, estimate
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
@@ -82,9 +83,16 @@ def settings(cell: Published, seed: int) -> Settings:
 
 def _row(cell: Published, runs: list[Run]) -> dict[str, Any]:
     ours = estimate([100 * float(run.accuracy[-1].mean()) for run in runs])
-    density, paper, measured, total = (
+    density, paper, measured, total, payload, container = (
         estimate([100 * run.measured[name][-1] for run in runs])
-        for name in ("union_density", "cap_paper", "cap_measured", "cap_total")
+        for name in (
+            "union_density",
+            "cap_paper",
+            "cap_measured",
+            "cap_total",
+            "mask_payload",
+            "mask_container",
+        )
     )
     transfers = [run.metrics["backward_transfer"] for run in runs]
     return {
@@ -102,6 +110,9 @@ def _row(cell: Published, runs: list[Run]) -> dict[str, Any]:
         "cap_paper %": round(paper.mean, 2),
         "cap_measured %": round(measured.mean, 2),
         "cap_total %": round(total.mean, 2),
+        "bits a bit of mask, paper": round(1 - ALPHA, 2),
+        "code alone": round(payload.mean / 100, 3),
+        "as stored": round(container.mean / 100, 3),
         "backward transfer, published": cell.transfer,
         "backward transfer": 0
         if all(value == 0 for value in transfers)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .mask_code import GROUP, Bytes
+from .mask_code import GROUP, Bytes, payload_bits
 
 ALPHA = 0.78  # average compression of the masks, as the paper says
 WEIGHT = 32  # bits
@@ -61,11 +61,13 @@ def cap_paper(density: float, tasks: int, alpha: float = ALPHA) -> float:
 def account(
     layers: Sequence[LayerMasks], other_bytes: int, before: Mapping[str, NDArray[np.float64]]
 ) -> Figures:
-    """The figures with the newest task's added, as shares of the masked weights' own size.
+    """The figures with the newest task's added; the capacities as shares of the masked weights' own size.
 
     cap_paper      (T,)    after each task: the paper's formula
     cap_measured   (T,)    used weights and masks as they are stored
     cap_total      (T,)    and whatever else is kept: heads, normalisation, biases, scores
+    mask_payload   (T,)    bits of the masks' code alone for each bit of mask: 1 - alpha, as it is
+    mask_container (T,)    the same with its tables and headers
     union_density  (T,)    weights that any task so far uses
     layer_density  (T, L)  the same in each layer
     reuse          (T, L)  of a task's weights, those that earlier tasks used already
@@ -78,11 +80,15 @@ def account(
     used = np.array([np.count_nonzero(a | b) for a, b in zip(old, new, strict=True)])
     again = np.array([np.count_nonzero(a & b) for a, b in zip(old, new, strict=True)])
     density, whole = used.sum() / sizes.sum(), WEIGHT * sizes.sum()
-    kept = WEIGHT * used.sum() + 8 * sum(layer.stored for layer in layers)
+    stored = 8 * sum(layer.stored for layer in layers)
+    payload = sum(payload_bits(symbols) for layer in layers for symbols in layer.symbols)
+    kept = WEIGHT * used.sum() + stored
     rows = {
         "cap_paper": cap_paper(density, tasks),
         "cap_measured": kept / whole,
         "cap_total": (kept + 8 * other_bytes) / whole,
+        "mask_payload": payload / (tasks * sizes.sum()),
+        "mask_container": stored / (tasks * sizes.sum()),
         "union_density": density,
         "layer_density": used / sizes,
         "reuse": again / np.maximum([np.count_nonzero(mask) for mask in new], 1),

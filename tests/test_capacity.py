@@ -8,7 +8,7 @@ from reference_loop import learn
 from torch import nn
 
 from forgetless.capacity import LayerMasks, account, cap_paper
-from forgetless.mask_code import GROUP, encode
+from forgetless.mask_code import GROUP, encode, payload_bits
 from forgetless.methods import METHODS
 from forgetless.models import Model
 from forgetless.weights import Subnet
@@ -86,6 +86,10 @@ def test_figures_agree_with_a_naive_count(tasks):
     used = whole.any(0).sum()
     assert figures["cap_measured"][-1] == pytest.approx((32 * used + 8 * stored) / (32 * 340))
     assert figures["cap_total"][-1] == pytest.approx((32 * used + 8 * stored + 800) / (32 * 340))
+    assert figures["mask_container"][-1] == pytest.approx(8 * stored / (tasks * 340))
+    stream = sum(payload_bits(symbols) for layer in masks for symbols in packed(layer).symbols)
+    assert figures["mask_payload"][-1] == pytest.approx(stream / (tasks * 340))
+    assert figures["mask_payload"][-1] < figures["mask_container"][-1]
     assert figures["cap_paper"][-1] == pytest.approx(used / 340 + 0.22 * tasks / 32)
 
 
@@ -129,7 +133,8 @@ def test_measured_capacity_is_what_lies_on_disk(learned, tmp_path):
 def test_what_is_measured_has_a_row_for_each_task(learned):
     shapes = {name: tuple(value.shape) for name, value in learned.measured.items()}
     assert shapes == {
-        "cap_paper": (3,), "cap_measured": (3,), "cap_total": (3,), "union_density": (3,),
+        "cap_paper": (3,), "cap_measured": (3,), "cap_total": (3,), "union_density": (3,), "mask_payload": (3,),
+        "mask_container": (3,),
         "layer_density": (3, 2), "reuse": (3, 2), "overlap": (3, 3),
     }  # fmt: skip
     density = learned.measured["union_density"]
