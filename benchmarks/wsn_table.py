@@ -5,7 +5,7 @@ is a run folder below --runs: what is finished there is not run again, and what 
 runs nothing and writes the table of what is finished.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from forgetless.capacity import ALPHA
@@ -33,25 +33,31 @@ class Published:
     density: float  # of the union of all masks, which the paper's CAP implies
     cap: float
     deltas: str  # what of the protocol is not the official code's
+    fields: dict[str, Any] = field(default_factory=dict)  # of the method, beside the capacity
     transfer: float = 0.0  # backward transfer, as the paper says
     comparable: bool = True  # whether what is learned is what was learned there
 
 
-_OURS = "masks of the step that is kept; heads drawn as Glorot, not as torch"
-_SUPERCLASSES = f"{_OURS}, with the task's 5 classes, not 100; held-out images spread over the classes"
+_OURS = "masks of the step that is kept"
+_HEADS = {"head_init": "torch", "outputs": 100}  # as the official code's
+_SUPERCLASSES = (
+    f"{_OURS}; tested among the task's classes, not all 100; held-out images spread over the classes"
+)
 
 CELLS = {
-    "permuted-mnist": Published("permuted-mnist-gpm", 0.3, 5, 96.41, 0.07, 70.86, 77.73, _OURS),
+    "permuted-mnist": Published(
+        "permuted-mnist-gpm", 0.3, 5, 96.41, 0.07, 70.86, 77.73, f"{_OURS}; heads drawn as Glorot, not as torch"
+    ),
     # The published figures are of scrambled images: the official loader (dataloader/cifar100_superclass100.py, the
     # reshape to (N, 32, 32, 3)) takes the planes of a colour image for rows of pixels. The misread stream does so too;
     # the other has the images as they are, and no figure to be held against.
     "superclasses-misread": Published(
-        "cifar100-superclasses-misread", 0.5, 3, 61.79, 0.23, 67.18, 80.93, f"{_SUPERCLASSES}; 3 seeds, not 5"
+        "cifar100-superclasses-misread", 0.5, 3, 61.79, 0.23, 67.18, 80.93, f"{_SUPERCLASSES}; 3 seeds, not 5", _HEADS
     ),
     "superclasses": Published(
         "cifar100-superclasses", 0.5, 3, 61.79, 0.23, 67.18, 80.93,
         f"images as they are, the published figure is of scrambled ones; {_SUPERCLASSES}; 3 seeds, not 5",
-        comparable=False,
+        _HEADS, comparable=False,
     ),
 }  # fmt: skip
 
@@ -78,7 +84,7 @@ def main() -> None:
 
 def settings(cell: Published, seed: int) -> Settings:
     """One run; one thread, however many run at once: the bits depend on it."""
-    return resolve("wsn", cell.stream, {"capacity": cell.capacity, "seed": seed}, jobs=2)
+    return resolve("wsn", cell.stream, cell.fields | {"capacity": cell.capacity, "seed": seed}, jobs=2)
 
 
 def _row(cell: Published, runs: list[Run]) -> dict[str, Any]:

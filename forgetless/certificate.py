@@ -8,7 +8,6 @@ compared only on the machine and with the threads that they were recorded with; 
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -244,22 +243,3 @@ def _has_form(value: Any, form: Any) -> bool:
     if isinstance(form, dict):
         return isinstance(value, dict) and all(_has_form(value.get(name), form[name]) for name in form)
     return type(value) is form  # a bool is no int here
-
-
-def lines(proof: Proof) -> Iterator[str]:
-    """The statement, for people."""
-    run, machine = proof.run, proof.recorded_on
-    yield f"{run.method} on {run.stream}, {run.scenario} scenario, seed {run.seed}"
-    yield (
-        f"recorded on {machine['device_name']} ({machine['platform']}), {machine['threads']} thread"
-        f"{'s' * (machine['threads'] != 1)}, {machine['precision']}, torch {machine['torch']}"
-    )
-    for task in proof.tasks:
-        scores = {True: "the same to the bit", False: "CHANGED", None: "not comparable here"}[task.scores]
-        state = f"{len(task.changed)} CHANGED" if task.changed else "unchanged"
-        probe = " x ".join(map(str, task.shape))
-        yield f"task {task.task + 1:>3}: {task.tensors} tensors {state}; scores on {probe} inputs {scores}"
-        for name in task.changed[:5]:
-            yield f"          {name}"
-    if proof.elsewhere:
-        yield f"Scores were not compared: {', '.join(proof.elsewhere)} differ from where they were recorded."

@@ -9,9 +9,9 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from forgetless import certificate
-from forgetless.certificate import certify, lines
+from forgetless.certificate import certify
 from forgetless.cli import main
-from forgetless.cli.certify import ABOUT
+from forgetless.cli.certify import ABOUT, lines
 from forgetless.engine import restore
 from forgetless.errors import InterruptedRun, SettingsError, StorageError
 from forgetless.events import TaskScored

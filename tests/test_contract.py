@@ -64,6 +64,7 @@ VARIANTS = {
             "ste_sign": False,
             "parity": True,
         },
+        {"outputs": 9, "head_init": "torch"},
     ),
     "lwm": (
         {"cam": "autograd", "base_class": "teacher", "relu": False},

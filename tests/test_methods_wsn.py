@@ -603,3 +603,42 @@ def test_the_first_task_is_the_least_significant_bit_of_a_symbol():
         [[False, False]],
         [[True, False]],
     ]
+
+
+def test_rows_of_classes_that_never_come_compete_in_training_alone():
+    """The official code's heads on CIFAR-100 have all its classes."""
+    method, bare = learned(1, outputs=9), learned(1, outputs=2)
+    assert not bare.idle
+    assert method.idle is None, "they go with their task"
+    assert {name for name, _ in method.named_parameters()} == {name for name, _ in bare.named_parameters()}
+    task = STREAM.task(1)
+    fits = method.learn(task)
+    fit = next(fits)
+    batch = tiny.batch(task.train)
+    features = method.model.features(batch.x)
+    own, idle = method.model.head.blocks[1], method.idle
+    scores = torch.cat([features @ own.weight.T, features @ idle.weight.T], 1)
+    assert scores.shape[1] == 9
+    expected = F.cross_entropy(scores, batch.y - 2)
+    torch.testing.assert_close(method.loss(batch, task)["new"], expected)
+    torch.testing.assert_close(method.validation_loss(batch, task), expected)
+    assert idle in fit.only
+    next(fits, None)
+    assert method.logits(batch.x, task).shape[1] == 4
+
+
+def test_rows_may_begin_as_the_official_code_s_do():
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        glorot, own = wsn(), wsn(head_init="torch")
+        for method in (glorot, own):
+            next(method.learn(STREAM.task(0)))
+    bound = 10**-0.5  # one over the root of the features; Glorot's is the root of 6 / (10 + 2)
+    assert (
+        own.model.head.blocks[0].weight.abs().max() <= bound < glorot.model.head.blocks[0].weight.abs().max()
+    )
+
+
+def test_fewer_outputs_than_classes_are_refused():
+    with pytest.raises(SettingsError, match="outputs: 1 are fewer than the classes of task 1; 0 makes"):
+        next(wsn(outputs=1).learn(STREAM.task(0)))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..engine import Engine, Plan, Progress, capture, count_bytes, hash_of_tensors
 from ..engine.selection import select, snapshots
-from ..methods import Fit, Method
+from ..methods import Fit
 from ..models import Snapshot
 from ..settings.recipe import Recipe
 from .faults import ambient, drawn_since, require
@@ -130,12 +130,12 @@ def check_old_networks_rest(case: Case) -> None:
         select(at.method, at.fit)
         registered = {id(module) for module in at.method.modules()}
         pictures.clear()
-        for path, module in _made_since(at.method, declared).items():
+        for path, module in _made_since(at, declared).items():
             _require_rest(path, module, at.fit, hidden=id(module) not in registered)
             pictures[path] = picture(module)
 
     def after(at: Posed) -> None:
-        for path, module in _made_since(at.method, declared).items():
+        for path, module in _made_since(at, declared).items():
             require(
                 pictures.get(path) == picture(module),
                 f"The network {path!r}, made in `learn`, changes during the Fit {at.fit.name!r}. Keep it as a "
@@ -147,10 +147,11 @@ def check_old_networks_rest(case: Case) -> None:
         case.learn(method, index, Probe(before, after))
 
 
-def _made_since(method: Method, declared: set[str]) -> dict[str, nn.Module]:
-    """Networks that a method holds, hidden ones too, beside its own and those declared in `setup`."""
-    own = {id(module) for module in (method, *method.model.modules())}
-    return {p: m for p, m in networks(method).items() if p not in declared and id(m) not in own}
+def _made_since(at: Posed, declared: set[str]) -> dict[str, nn.Module]:
+    """Networks that a method holds, hidden ones too, save its own, those declared in `setup`, those a Fit names."""
+    named = at.fit.only if isinstance(at.fit.only, list) else [at.fit.only]
+    own = {id(part) for part in (at.method, *at.method.model.modules(), *named)}
+    return {p: m for p, m in networks(at.method).items() if p not in declared and id(m) not in own}
 
 
 def _require_rest(path: str, module: nn.Module, fit: Fit, *, hidden: bool) -> None:

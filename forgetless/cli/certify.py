@@ -1,14 +1,18 @@
 """`forgetless certify RUN`: prove that nothing learned was forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
 from ..settings.schema import Flag
 from .flags import OURS, SWITCHES
 from .parser import Command, Word, parse, plain_flags
 from .results import json_text
+
+if TYPE_CHECKING:
+    from ..certificate import Proof
 
 ABOUT = (
     "Prove that a finished run forgot nothing: every tensor that can influence an old task, and the scores on a fixed "
@@ -38,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     asked = parse(command, argv)
     if asked.get("run") is None:
         raise SettingsError("Which run is to be certified? `forgetless certify runs/wsn-...`.")
-    from ..certificate import RefusedError, certify, lines
+    from ..certificate import RefusedError, certify
 
     data, against = (Path(asked[key]).expanduser() if key in asked else None for key in ("data", "against"))
     proof = certify(Path(asked["run"]), data=data, against=against)
@@ -54,3 +58,22 @@ def main(argv: Sequence[str]) -> int:
     if "json" not in asked:
         print(f"certified: {len(proof.tasks)} tasks, nothing forgotten")
     return 0
+
+
+def lines(proof: "Proof") -> Iterator[str]:
+    """The statement, for people."""
+    run, machine = proof.run, proof.recorded_on
+    yield f"{run.method} on {run.stream}, {run.scenario} scenario, seed {run.seed}"
+    yield (
+        f"recorded on {machine['device_name']} ({machine['platform']}), {machine['threads']} thread"
+        f"{'s' * (machine['threads'] != 1)}, {machine['precision']}, torch {machine['torch']}"
+    )
+    for task in proof.tasks:
+        scores = {True: "the same to the bit", False: "CHANGED", None: "not comparable here"}[task.scores]
+        state = f"{len(task.changed)} CHANGED" if task.changed else "unchanged"
+        probe = " x ".join(map(str, task.shape))
+        yield f"task {task.task + 1:>3}: {task.tensors} tensors {state}; scores on {probe} inputs {scores}"
+        for name in task.changed[:5]:
+            yield f"          {name}"
+    if proof.elsewhere:
+        yield f"Scores were not compared: {', '.join(proof.elsewhere)} differ from where they were recorded."

@@ -18,15 +18,18 @@ forgotten: an old task's scores do not change by one bit. The scores s are not d
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..data import Batch, Task
 from ..errors import SettingsError
-from ..kinds import Fraction, Positive
+from ..kinds import Count, Fraction, Positive
+from ..ops import cross_entropy
 from ..weights import OfTask, Rule, Subnet, count_capacity, divide, parts_of_tasks, wearing
-from .base import Fit, Method, method
+from .base import Fit, Method, Terms, method
 
 
 @method("wsn")
@@ -46,6 +49,10 @@ class WSN(Method):
     bias: Literal["none", "masked", "per_task"] = "none"  # the official networks have no biases
     # per_task: statistics and factors of each task's own; batch_stats: the batch's, at test time too (official)
     bn: Literal["per_task", "batch_stats"] = "per_task"
+    head_init: Literal["glorot", "torch"] = "glorot"  # of head rows; torch: its linear layers' own (official)
+    outputs: Count = (
+        0  # of a head in training, those of classes that never come too (official); 0: the task's own
+    )
     restore: bool = True  # put owned weights back after each step; False: only their gradient is zero
     # keep the mask that the last training step began with, whichever weights are kept: the official code's fault
     parity: bool = False
@@ -63,6 +70,7 @@ class WSN(Method):
         divide(self.model.backbone, rule, self.bias, self.bn)
         self.model.head.biases = self.bias != "none"
         self.subnets: list[Subnet] = []
+        self.idle: nn.Linear | None = None  # rows of classes that never come, while a task is learned
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Search for the task's subnetwork, then keep it."""
@@ -72,17 +80,44 @@ class WSN(Method):
                 f"wsn needs head rows of each task's own, but those of task {task.index + 1} were there before. Begin "
                 "with a model without head rows."
             )
+        if self.head_init == "torch":
+            nn.Linear.reset_parameters(cast(nn.Linear, self.model.head.blocks[-1]))
+        self.idle = self.idle_rows(task)
         parts = parts_of_tasks(self.model)
         self.subnets = [part for part in parts if isinstance(part, Subnet)]
         for part in parts:
             part.open()
         for subnet in self.subnets if self.reset_scores and task.index else ():
             subnet.reset_scores()
-        yield Fit(task.train, only=[self.model.backbone, head])
+        yield Fit(task.train, only=[self.model.backbone, head, *([self.idle] if self.idle else [])])
+        self.idle = None
         assert not self.restore or all(subnet.holds() for subnet in self.subnets)
         for part in parts:
             part.close()
         count_capacity(self.model, self.measured)
+
+    def loss(self, batch: Batch, task: Task) -> Terms:
+        """L, the cross-entropy over the task's head, with its idle rows where it has them."""
+        features, rivals = self.model.features(batch.x), task.rivals
+        scores = self.model.head(features)
+        if self.idle is not None:
+            scores = torch.cat([scores, self.idle(features).float()], 1)
+            rivals = F.pad(rivals, (0, self.idle.out_features), value=True)
+        return {"new": cross_entropy(scores, batch.y, rivals)}
+
+    def validation_loss(self, batch: Batch, task: Task) -> Tensor:
+        """L, as in training. -> ()"""
+        return self.loss(batch, task)["new"]
+
+    def idle_rows(self, task: Task) -> nn.Linear | None:
+        """Rows that make up for `outputs`; none where the task's own are as many."""
+        missing = self.outputs - len(task.classes) if self.outputs else 0
+        if missing < 0:
+            raise SettingsError(
+                f"outputs: {self.outputs} are fewer than the classes of task {task.index + 1}; 0 makes them as many."
+            )
+        rows = nn.Linear(self.model.head.width, missing, bias=self.model.head.biases) if missing else None
+        return rows and rows.to(task.rivals.device)
 
     def after_backward(self, batch: Batch, task: Task) -> None:
         """Note what must be known after the step."""
