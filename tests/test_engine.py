@@ -343,7 +343,7 @@ class Breaks(Method):
     """A term that is not finite from one step on."""
 
     at: int = 3
-    value: float = math.nan
+    value: object = math.nan  # of no type that settings know: as a number it would be refused
 
     def loss(self, batch, task):
         terms = super().loss(batch, task)

@@ -123,7 +123,7 @@ def test_exemplars_are_herded_by_the_features_of_their_time_and_the_lists_cut_fr
 
 @pytest.mark.parametrize("mirror", [False, True])
 def test_an_image_has_the_class_of_the_nearest_mean_as_the_network_sees_it_now(mirror):
-    method, task = learned(3, mirror=mirror), tiny.stream("class").task(2)
+    method = learned(3, mirror=mirror)
     x = tiny.split(range(6), shift=0.5).x
     means = []
     for label in range(6):
@@ -137,6 +137,7 @@ def test_an_image_has_the_class_of_the_nearest_mean_as_the_network_sees_it_now(m
         ]
         assert scores[i].tolist() == pytest.approx([-distance for distance in away], rel=1e-9, abs=1e-12)
     assert torch.equal(scores.argmax(1), (features @ torch.stack(means).T).argmax(1)), "of unit vectors"
+    method, task = learned(2, mirror=mirror), tiny.stream("class").task(2)
     before = method.means["all"].clone()
     solve(method, next(method.learn(task)), task)
     assert torch.equal(method.means["all"], before), "until the task is learned"
