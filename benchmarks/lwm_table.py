@@ -74,11 +74,13 @@ def _row(label: str, runs: dict[tuple[str, int], Run]) -> dict[str, Any]:
         line |= {f"{name} %": round(value.mean, 2), f"{name} std": value.std and round(value.std, 2)}
         effects = [_percent(one, metric) - _percent(other, metric) for one, other in pairs]
         line[f"{name}, effect"] = _interval(effects) if effects and label != NONE else None
+    kept = [100 * float(one.accuracy[-1, 0] - other.accuracy[-1, 0]) for one, other in pairs]
     return line | {
         "first task %": round(100 * float(np.mean(first)), 2),
         "first task, at the end %": round(
             100 * float(np.mean([run.accuracy[-1, 0] for run in mine.values()])), 2
         ),
+        "first task, at the end, effect": _interval(kept) if kept and label != NONE else None,
         "same answers as gamma 0": all(answers_of(one) == answers_of(other) for one, other in pairs),
         "hours": round(sum(run.seconds["total"] for run in mine.values()) / 3600, 2),
     }
