@@ -15,6 +15,7 @@ from typing import TypeVar
 import yaml
 
 from forgetless import record
+from forgetless.certificate import BITS_DEPEND_ON
 from forgetless.record import Run
 from forgetless.settings.files import to_yaml
 from forgetless.settings.resolve import resolve
@@ -71,8 +72,7 @@ def made_by(runs: Mapping[Key, Run]) -> str:
 
 def on_one_machine(one: Run, other: Run) -> bool:
     """Whether two runs can be compared to the bit, and so as a pair: chance sets in where rounding differs."""
-    kind = ("torch", "device_name", "cpu_capability", "precision", "threads", "deterministic")
-    return all(one.environment.get(key) == other.environment.get(key) for key in kind)
+    return all(one.environment.get(key) == other.environment.get(key) for key in BITS_DEPEND_ON)
 
 
 def answers_of(run: Run) -> str:

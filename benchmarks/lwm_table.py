@@ -21,7 +21,7 @@ from .cells import answers_of, made_by, on_one_machine, parser, runs_of
 STREAM = "split-cifar100"
 SHARED = {"tasks": 5, "limit": 100, "epochs": 15.0, "class_order": "1993", "scenario": "class"}
 CHANCE = 0.1  # of the first task, whose own ten classes are asked for
-SHOWN = {
+METRICS = {
     "final": "average_accuracy",
     "incremental": "average_incremental_accuracy",
     "task-aware": "task_aware_accuracy",
@@ -63,33 +63,37 @@ def settings(label: str, seed: int) -> Settings:
 
 
 def _row(label: str, runs: dict[tuple[str, int], Run]) -> dict[str, Any]:
-    mine = {seed: run for (name, seed), run in runs.items() if name == label}
+    mine = {
+        seed: run for (name, seed), run in sorted(runs.items(), key=lambda cell: cell[0]) if name == label
+    }
     bases = [(run, runs.get((NONE, seed))) for seed, run in mine.items()]
     pairs = [(run, base) for run, base in bases if base is not None and on_one_machine(run, base)]
     first = [float(run.accuracy[0, 0]) for run in mine.values()]
     assert min(first) >= 3 * CHANCE, f"{label}: the first task was not learned, {first}"
     line: dict[str, Any] = {"method": label, "n": len(mine), "pairs": None if label == NONE else len(pairs)}
-    for name, metric in SHOWN.items():
-        value = estimate([_percent(run, metric) for run in mine.values()])
+    for name in _figures(next(iter(mine.values()))):
+        values = [_figures(run)[name] for run in mine.values()]
+        value = estimate(values)
         line |= {f"{name} %": round(value.mean, 2), f"{name} std": value.std and round(value.std, 2)}
-        effects = [_percent(one, metric) - _percent(other, metric) for one, other in pairs]
+        effects = [_figures(one)[name] - _figures(base)[name] for one, base in pairs]
         line[f"{name}, effect"] = _interval(effects) if effects and label != NONE else None
-    kept = [100 * float(one.accuracy[-1, 0] - other.accuracy[-1, 0]) for one, other in pairs]
+        line[f"{name}, in order of seeds"] = [round(one, 2) for one in values]
+    same = [answers_of(one) == answers_of(base) for one, base in pairs]
     return line | {
         "first task %": round(100 * float(np.mean(first)), 2),
-        "first task, at the end %": round(
-            100 * float(np.mean([run.accuracy[-1, 0] for run in mine.values()])), 2
-        ),
-        "first task, at the end, effect": _interval(kept) if kept and label != NONE else None,
-        "same answers as gamma 0": all(answers_of(one) == answers_of(other) for one, other in pairs),
+        "same answers as gamma 0": all(same) if same and label != NONE else None,
         "hours": round(sum(run.seconds["total"] for run in mine.values()) / 3600, 2),
     }
 
 
-def _percent(run: Run, metric: str) -> float:
-    value = run.metrics[metric]
-    assert value is not None, f"{run.path.name} has no {metric}: {run.reasons[metric]}"
-    return 100 * value
+def _figures(run: Run) -> dict[str, float]:
+    """What is shown of a run, in per cent."""
+    figures = {"first task, at the end": 100 * float(run.accuracy[-1, 0])}
+    for name, metric in METRICS.items():
+        value = run.metrics[metric]
+        assert value is not None, f"{run.path.name} has no {metric}: {run.reasons[metric]}"
+        figures[name] = 100 * value
+    return figures
 
 
 def _interval(effects: list[float]) -> str:

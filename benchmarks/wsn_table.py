@@ -89,17 +89,9 @@ def settings(cell: Published, seed: int) -> Settings:
 
 def _row(cell: Published, runs: list[Run]) -> dict[str, Any]:
     ours = estimate([100 * float(run.accuracy[-1].mean()) for run in runs])
-    density, paper, measured, total, payload, container = (
-        estimate([100 * run.measured[name][-1] for run in runs])
-        for name in (
-            "union_density",
-            "cap_paper",
-            "cap_measured",
-            "cap_total",
-            "mask_payload",
-            "mask_container",
-        )
-    )
+    names = ("union_density", "cap_paper", "cap_measured", "cap_total", "mask_payload", "mask_container")
+    mean = {name: estimate([float(run.measured[name][-1]) for run in runs]).mean for name in names}
+    density = 100 * mean["union_density"]
     transfers = [run.metrics["backward_transfer"] for run in runs]
     return {
         "stream": cell.stream,
@@ -110,15 +102,15 @@ def _row(cell: Published, runs: list[Run]) -> dict[str, Any]:
         "std": _std(ours),
         "accepted": accepted(cell, ours) if cell.comparable else None,
         "density, published %": cell.density,
-        "density %": round(density.mean, 2),
-        "density accepted": abs(density.mean - cell.density) <= DENSITY if cell.comparable else None,
+        "density %": round(density, 2),
+        "density accepted": abs(density - cell.density) <= DENSITY if cell.comparable else None,
         "CAP, published %": cell.cap,
-        "cap_paper %": round(paper.mean, 2),
-        "cap_measured %": round(measured.mean, 2),
-        "cap_total %": round(total.mean, 2),
+        "cap_paper %": round(100 * mean["cap_paper"], 2),
+        "cap_measured %": round(100 * mean["cap_measured"], 2),
+        "cap_total %": round(100 * mean["cap_total"], 2),
         "bits a bit of mask, paper": round(1 - ALPHA, 2),
-        "code alone": round(payload.mean / 100, 3),
-        "as stored": round(container.mean / 100, 3),
+        "code alone": round(mean["mask_payload"], 3),
+        "as stored": round(mean["mask_container"], 3),
         "backward transfer, published": cell.transfer,
         "backward transfer": 0
         if all(value == 0 for value in transfers)

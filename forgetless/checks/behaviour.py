@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from ..engine import Engine, Plan, Progress, capture, count_bytes, hash_of_tensors
+from ..engine.evaluation import fault_of_scores
 from ..engine.selection import select, snapshots
-from ..methods import Fit
+from ..methods import Fit, Method
 from ..models import Snapshot
 from ..settings.recipe import Recipe
 from .faults import ambient, drawn_since, require
@@ -21,13 +22,8 @@ def check_learns_every_task(case: Case) -> None:
     method = case.learned(TASKS)
     for index, scores in enumerate(case.answers(method, TASKS)):
         seen = max(case.stream.layouts[TASKS - 1].seen) + 1
-        require(
-            scores.dim() == 2
-            and scores.shape[0] == len(case.stream.tests[index])
-            and scores.shape[1] >= seen,
-            f"`logits` gave scores of shape {tuple(scores.shape)} for {len(case.stream.tests[index])} images when "
-            f"{seen} labels had been seen. It must give one row for each image and a column for each label.",
-        )
+        fault = fault_of_scores(scores, len(case.stream.tests[index]), seen)
+        require(not fault, f"`logits` gave {fault}")
         require(
             not bool(scores.isnan().any()),
             "`logits` gave a score that is not a number. Minus infinity is for labels that cannot be.",
@@ -130,12 +126,12 @@ def check_old_networks_rest(case: Case) -> None:
         select(at.method, at.fit)
         registered = {id(module) for module in at.method.modules()}
         pictures.clear()
-        for path, module in _made_since(at, declared).items():
+        for path, module in _made_since(at.method, declared).items():
             _require_rest(path, module, at.fit, hidden=id(module) not in registered)
             pictures[path] = picture(module)
 
     def after(at: Posed) -> None:
-        for path, module in _made_since(at, declared).items():
+        for path, module in _made_since(at.method, declared).items():
             require(
                 pictures.get(path) == picture(module),
                 f"The network {path!r}, made in `learn`, changes during the Fit {at.fit.name!r}. Keep it as a "
@@ -147,11 +143,10 @@ def check_old_networks_rest(case: Case) -> None:
         case.learn(method, index, Probe(before, after))
 
 
-def _made_since(at: Posed, declared: set[str]) -> dict[str, nn.Module]:
-    """Networks that a method holds, hidden ones too, save its own, those declared in `setup`, those a Fit names."""
-    named = at.fit.only if isinstance(at.fit.only, list) else [at.fit.only]
-    own = {id(part) for part in (at.method, *at.method.model.modules(), *named)}
-    return {p: m for p, m in networks(at.method).items() if p not in declared and id(m) not in own}
+def _made_since(method: Method, declared: set[str]) -> dict[str, nn.Module]:
+    """Networks that a method holds, hidden ones too, beside its own and those declared in `setup`."""
+    own = {id(module) for module in (method, *method.model.modules())}
+    return {p: m for p, m in networks(method).items() if p not in declared and id(m) not in own}
 
 
 def _require_rest(path: str, module: nn.Module, fit: Fit, *, hidden: bool) -> None:

@@ -1,6 +1,6 @@
 """Test-time: what a method answers on every test so far. Measured after every task, every cell, always."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -63,12 +63,14 @@ def _answers(method: Method, stream: Stream, index: int, after: int, plan: Plan)
     own, seen = (
         torch.tensor(labels, device=plan.device) for labels in (task.classes, stream.layouts[after].seen)
     )
+    wanted = max(stream.layouts[after].seen) + 1
     aware: list[Tensor] = []
     agnostic: list[Tensor] = []
     for x, _ in stream.tests[index].to(plan.device).batches(BATCH.get(plan.device.type, ACCELERATOR_BATCH)):
         with plan.computing():
             scores = method.logits(x, told)
-        _refuse_what_are_no_scores(scores, method, len(x), stream.layouts[after].seen)
+        if fault := fault_of_scores(scores, len(x), wanted):
+            raise SettingsError(f"{type(method).__name__}.logits gave {fault}")
         if stream.scenario != "domain":
             aware.append(_best(scores, own))
         if stream.scenario != "task":
@@ -76,17 +78,17 @@ def _answers(method: Method, stream: Stream, index: int, after: int, plan: Plan)
     return Answers(_joined(aware), _joined(agnostic))
 
 
-def _refuse_what_are_no_scores(scores: Any, method: Method, images: int, seen: Sequence[int]) -> None:
-    """See to it that there is a score for each image and label."""
+def fault_of_scores(scores: Any, images: int, labels: int) -> str:
+    """What a method gave in place of a score for each image and label, and what it gives; empty where it gave that."""
     if isinstance(scores, Tensor):
-        if scores.dim() == 2 and len(scores) == images and scores.shape[1] > max(seen):
-            return
+        if scores.dim() == 2 and len(scores) == images and scores.shape[1] >= labels:
+            return ""
         given = f"a tensor of shape {tuple(scores.shape)}"
     else:
         given = called(scores)
-    raise SettingsError(
-        f"{type(method).__name__}.logits gave {given} for {images} images. It gives a score for each image and each "
-        f"label seen: a tensor of shape ({images}, {max(seen) + 1}) or wider."
+    return (
+        f"{given} for {images} images. It gives a score for each image and each label seen: a tensor of shape "
+        f"({images}, {labels}) or wider."
     )
 
 

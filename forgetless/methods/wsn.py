@@ -68,20 +68,14 @@ class WSN(Method):
             self.parity,
         )  # fmt: skip
         divide(self.model.backbone, rule, self.bias, self.bn)
-        self.model.head.biases = self.bias != "none"
+        self.model.head.biases, self.model.head.draw = self.bias != "none", self.head_init
         self.subnets: list[Subnet] = []
-        self.idle: nn.Linear | None = None  # rows of classes that never come, while a task is learned
+        self.idle: nn.Module = nn.Identity()  # while a task is learned, rows of classes that never come to it
 
     def learn(self, task: Task) -> Iterator[Fit]:
         """Search for the task's subnetwork, then keep it."""
-        head = self.model.grow(task.classes)
-        if head is None:
-            raise SettingsError(
-                f"wsn needs head rows of each task's own, but those of task {task.index + 1} were there before. Begin "
-                "with a model without head rows."
-            )
-        if self.head_init == "torch":
-            nn.Linear.reset_parameters(cast(nn.Linear, self.model.head.blocks[-1]))
+        self.require_known(task)
+        head = cast(nn.Module, self.model.grow(task.classes))
         self.idle = self.idle_rows(task)
         parts = parts_of_tasks(self.model)
         self.subnets = [part for part in parts if isinstance(part, Subnet)]
@@ -89,8 +83,8 @@ class WSN(Method):
             part.open()
         for subnet in self.subnets if self.reset_scores and task.index else ():
             subnet.reset_scores()
-        yield Fit(task.train, only=[self.model.backbone, head, *([self.idle] if self.idle else [])])
-        self.idle = None
+        yield Fit(task.train, only=[self.model.backbone, head, self.idle])
+        self.idle = nn.Identity()
         assert not self.restore or all(subnet.holds() for subnet in self.subnets)
         for part in parts:
             part.close()
@@ -100,7 +94,7 @@ class WSN(Method):
         """L, the cross-entropy over the task's head, with its idle rows where it has them."""
         features, rivals = self.model.features(batch.x), task.rivals
         scores = self.model.head(features)
-        if self.idle is not None:
+        if isinstance(self.idle, nn.Linear):
             scores = torch.cat([scores, self.idle(features).float()], 1)
             rivals = F.pad(rivals, (0, self.idle.out_features), value=True)
         return {"new": cross_entropy(scores, batch.y, rivals)}
@@ -109,15 +103,19 @@ class WSN(Method):
         """L, as in training. -> ()"""
         return self.loss(batch, task)["new"]
 
-    def idle_rows(self, task: Task) -> nn.Linear | None:
-        """Rows that make up for `outputs`; none where the task's own are as many."""
-        missing = self.outputs - len(task.classes) if self.outputs else 0
+    def idle_rows(self, task: Task) -> nn.Module:
+        """Rows that make up for `outputs`, where the task's own are not as many."""
+        head, missing = self.model.head, self.outputs - len(task.classes) if self.outputs else 0
         if missing < 0:
             raise SettingsError(
                 f"outputs: {self.outputs} are fewer than the classes of task {task.index + 1}; 0 makes them as many."
             )
-        rows = nn.Linear(self.model.head.width, missing, bias=self.model.head.biases) if missing else None
-        return rows and rows.to(task.rivals.device)
+        if missing and head.hidden:
+            raise SettingsError(
+                "outputs: heads of several layers can have none but their own; leave head_layers out."
+            )
+        rows = nn.Linear(head.width, missing, bias=head.biases) if missing else nn.Identity()
+        return rows.to(task.rivals.device)
 
     def after_backward(self, batch: Batch, task: Task) -> None:
         """Note what must be known after the step."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ class Head(nn.Module):
         super().__init__()
         self.width = self.narrow = width  # of the features now, and as they were at first
         self.hidden, self.biases = tuple(hidden), biases
+        self.draw: Literal["glorot", "torch"] = "glorot"  # how new rows begin; torch: as its linear layers
         self.blocks = nn.ModuleList()
         self.register_buffer(
             "place", torch.empty(0), persistent=False
@@ -43,15 +44,18 @@ class Head(nn.Module):
     def grow(self, size: int) -> nn.Module | None:
         """Add a block so that `size` labels can be scored; None where they can be already.
 
-        Its weights are drawn from torch's global generator (Glorot and Bengio's uniform), its biases are zero; hidden
-        layers begin as those of a backbone do.
+        Its weights are drawn from torch's global generator (Glorot and Bengio's uniform, unless `draw` is another), its
+        biases are zero; hidden layers begin as those of a backbone do.
         """
         if size <= self.size:
             return None
         block = self._block(self.width, size - self.size)
         for layer in block.below if isinstance(block, Tower) else ():
             nn.Linear.reset_parameters(cast(nn.Linear, layer))
-        nn.init.xavier_uniform_(block.weight)
+        if self.draw == "torch":
+            nn.Linear.reset_parameters(block)
+        else:
+            nn.init.xavier_uniform_(block.weight)
         if self.biases:
             nn.init.zeros_(block.bias)
         self.blocks.append(block.to(self.get_buffer("place")))
