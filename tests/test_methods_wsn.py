@@ -416,7 +416,8 @@ def test_a_network_without_layers_to_mask_and_a_head_that_was_there_before_are_r
     model = Model(Trunk(), 10)
     model.grow(range(4))
     with pytest.raises(
-        SettingsError, match="^wsn was given a network that scores 4 labels, but 0 had occurred before task 1"
+        SettingsError,
+        match=r"^wsn was given a network that scores 4 labels, but 0 had occurred before task 1",
     ):
         next(WSN(model).learn(STREAM.task(0)))
 
