@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 def derive(seed: int, *purpose: int | str) -> int:
@@ -29,7 +30,25 @@ def seeded(seed: int, *purpose: int | str) -> Iterator[None]:
 
     Initialisers and dropout draw from the global generator and take no other; this is the one way they are seeded.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if _accelerated() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive(seed, *purpose))
         yield
+
+
+def ambient_state() -> Tensor:
+    """The states of torch's global generators, the CPU's and behind it that of the accelerator in use. -> (N,) uint8"""
+    own = torch.get_rng_state()
+    return torch.cat([own, torch.cuda.get_rng_state()]) if _accelerated() else own
+
+
+def set_ambient_state(state: Tensor) -> None:
+    """Go back to such states; what is said of an accelerator is left out where none is in use."""
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size])
+    if _accelerated() and len(state) > size:
+        torch.cuda.set_rng_state(state[size:])
+
+
+def _accelerated() -> bool:
+    return torch.cuda.is_initialized()  # type: ignore[no-untyped-call, no-any-return]

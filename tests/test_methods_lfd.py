@@ -208,7 +208,7 @@ def test_after_every_step_the_direction_is_as_long_as_it_should_be(scope):
 
             object.__setattr__(at.fit, "after_step", looked)
 
-    learn(method, "class", 1, engine=Probe(before))
+    learn(method, "class", 1, engine=Probe(PLAN, before))
     assert len(lengths) >= 20
     assert lengths == pytest.approx([7.0] * len(lengths), rel=1e-5)
     assert max(inner) < 1e-5
@@ -594,7 +594,7 @@ def test_the_memory_never_holds_more_than_its_budget(scenario, choice):
         def before(at: Posed, seen=seen) -> None:
             seen.append((at.fit.name, len(at.method.memory)))
 
-        learn(method, scenario, index, engine=Probe(before))
+        learn(method, scenario, index, engine=Probe(PLAN, before))
         assert all(count <= 4 * 2 * (index + (name == "equilibrium")) for name, count in seen)
         assert len(method.memory) == 4 * 2 * (index + 1)
         counts = [(method.memory.group == group).sum().item() for group in range(method.memory.groups)]
@@ -623,7 +623,7 @@ def test_stages_one_and_three_read_exemplars_alone(monkeypatch):
     def after(_: Posed) -> None:
         stage[0] = "between"
 
-    learn(method, "class", 1, stream=stream, engine=Probe(before, after))
+    learn(method, "class", 1, stream=stream, engine=Probe(PLAN, before, after))
     kept = {row.numpy().tobytes() for row in method.memory.x}
     old = {row.numpy().tobytes() for row in method.memory.x[method.memory.y < 2]}
     shown = {name: {row.numpy().tobytes() for x in parts for row in x} for name, parts in read.items()}

@@ -5,10 +5,14 @@ check_method(Mine)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
+import torch
+
 from ..data import Scenario, Stream
+from ..engine import repeatable
 from ..errors import ForgetlessError
 from ..methods import Method
 from ..methods.registry import find_method
@@ -71,7 +75,7 @@ def stream_checks() -> tuple[Callable[[Stream], None], ...]:
 
 
 def cases_of(made: type[Method], hyper: Mapping[str, Any] = NOTHING) -> list[Case]:
-    """A method in each of its scenarios on each network that it does not refuse.
+    """A method in each of its scenarios on each network that it does not refuse, on each kind of device there is.
 
     Raises:
         ContractError: it can be made on none.
@@ -85,10 +89,15 @@ def cases_of(made: type[Method], hyper: Mapping[str, Any] = NOTHING) -> list[Cas
             except ForgetlessError as error:
                 refusals.append(str(error))
             else:
-                cases.append(case)
+                cases += [case, *(replace(case, device=device) for device in accelerators())]
     if not cases:
         raise ContractError(f"{made.__name__} cannot be made: {' '.join(dict.fromkeys(refusals))}")
     return cases
+
+
+def accelerators() -> list[str]:
+    """The kinds of devices, beside the CPU, that a run may find here."""
+    return ["cuda"] if torch.cuda.is_available() else []
 
 
 def examine_method(made: type[Method] | str, hyper: Mapping[str, Any] = NOTHING) -> Iterator[Finding[Case]]:
@@ -96,7 +105,8 @@ def examine_method(made: type[Method] | str, hyper: Mapping[str, Any] = NOTHING)
     cls = find_method(made) if isinstance(made, str) else made
     for case in cases_of(cls, hyper):
         for check in method_checks():
-            finding = examine(check, case)
+            with repeatable(case.plan.device):
+                finding = examine(check, case)
             yield finding
             if check is FIRST and finding.complaint:
                 break

@@ -1,9 +1,11 @@
 """Checks of what a method does to its data, its network and its answers."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from ..engine import Engine, Plan, Progress, capture, count_bytes, hash_of_tensors
+from ..engine import Engine, Progress, capture, count_bytes, hash_of_tensors
 from ..engine.evaluation import fault_of_scores
 from ..engine.selection import select, snapshots
 from ..methods import Fit, Method
@@ -12,7 +14,7 @@ from ..settings.recipe import Recipe
 from .faults import ambient, drawn_since, require
 from .pictures import changes, networks, picture, tensor_fact
 from .reads import HostReads
-from .toys import PLAN, SEED, TASKS, Case, Posed, Probe, accelerated, ignore, with_precision
+from .toys import SEED, TASKS, Case, Posed, Probe, accelerated, ignore
 
 EASY = Recipe(epochs=12, batch=8, lr=0.02)
 
@@ -33,9 +35,9 @@ def check_learns_every_task(case: Case) -> None:
 def check_learns_what_is_easy(case: Case) -> None:
     """One task of two patterns that any network can tell apart is learned: more than 90 % are right."""
     method, task = case.fresh(), case.task(0)
-    Engine(EASY, SEED, PLAN).learn(method, task, Progress(capture(method)), ignore)
+    Engine(EASY, SEED, case.plan).learn(method, task, Progress(capture(method)), ignore)
     scores, test = case.answers(method, 1)[0], case.stream.tests[0]
-    own = torch.tensor(task.classes)
+    own = torch.tensor(task.classes, device=scores.device)
     right = (own[scores[:, own].argmax(-1)] == test.y).float().mean().item()
     require(
         right > 0.9,
@@ -71,7 +73,7 @@ def check_data_are_left_alone(case: Case) -> None:
     task = stream.task(1, with_past=method.needs_past)
     tests = [tensor_fact(part) for test in stream.tests for part in (test.x, test.y)]
     before = [tensor_fact(part) for part in (task.train.x, task.train.y, task.rivals)]
-    Engine(Recipe(epochs=1, batch=8), SEED, PLAN).learn(method, task, Progress(capture(method)), ignore)
+    Engine(Recipe(epochs=1, batch=8), SEED, case.plan).learn(method, task, Progress(capture(method)), ignore)
     after = [tensor_fact(part) for part in (task.train.x, task.train.y, task.rivals)]
     for name, old, new in zip(("train.x", "train.y", "rivals"), before, after, strict=True):
         require(old == new, f"Learning changes `task.{name}`. Take a copy of what is to be changed.")
@@ -99,7 +101,7 @@ def check_what_is_frozen_rests(case: Case) -> None:
 
     method = case.learned(1)
     for index in range(1, TASKS):
-        case.learn(method, index, Probe(before, after))
+        case.learn(method, index, Probe(case.plan, before, after))
 
 
 def _resting(model: nn.Module, trained: set[int]) -> dict[str, Tensor]:
@@ -140,7 +142,7 @@ def check_old_networks_rest(case: Case) -> None:
 
     method = case.learned(1)
     for index in range(1, TASKS):
-        case.learn(method, index, Probe(before, after))
+        case.learn(method, index, Probe(case.plan, before, after))
 
 
 def _made_since(method: Method, declared: set[str]) -> dict[str, nn.Module]:
@@ -212,7 +214,7 @@ def check_nothing_waits(case: Case) -> None:
 
     for index in range(1, TASKS):
         with reads:
-            case.learn(method, index, Probe(before, after, accelerated()))
+            case.learn(method, index, Probe(accelerated(case.plan), before, after))
 
 
 def check_bytes_are_counted(case: Case) -> None:
@@ -238,9 +240,9 @@ def _tensors(module: Snapshot) -> list[Tensor]:
 def check_finite_in_bf16(case: Case) -> None:
     """Two tasks learned under bf16 autocast give finite weights and answers."""
     method = case.fresh()
-    plan: Plan = with_precision("bf16")
+    plan = replace(case.plan, precision="bf16")
     for index in range(2):
-        case.learn(method, index, Probe(lambda *_: None, plan=plan))
+        case.learn(method, index, Probe(plan, lambda _: None))
     for name, value in method.state_dict().items():
         require(bool(value.isfinite().all()), f"Under bf16 {name} is no longer finite.")
     with plan.computing():

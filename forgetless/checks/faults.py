@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import ForgetlessError
+from ..randomness import ambient_state, set_ambient_state
 
 Subject = TypeVar("Subject")
 
@@ -80,7 +81,7 @@ def ambient_kept() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.set_rng_state(kept["torch"])
+        set_ambient_state(kept["torch"])
         np.random.set_state(kept["numpy"])
         random.setstate(kept["random"])
 
@@ -88,7 +89,7 @@ def ambient_kept() -> Iterator[None]:
 def ambient() -> dict[str, Any]:
     """The states of the generators that belong to nobody."""
     return {
-        "torch": torch.get_rng_state(),
+        "torch": ambient_state(),
         "numpy": np.random.get_state(),
         "random": random.getstate(),
     }

@@ -12,7 +12,7 @@ from ..engine.selection import select, snapshots
 from ..engine.terms import FORM_OF_TERMS, fault_of_form
 from ..methods import Method
 from ..models import Model
-from ..randomness import generator
+from ..randomness import ambient_state, generator, set_ambient_state
 from .faults import ambient, ambient_kept, drawn_since, require
 from .pictures import changes, picture, tensor_fact
 from .toys import SEED, TASKS, Case, Look, Posed, Probe, samples
@@ -45,7 +45,7 @@ def look_at_each_fit(case: Case, look: Look) -> None:
 
     method = case.fresh()
     for index in range(TASKS):
-        case.learn(method, index, Probe(before))
+        case.learn(method, index, Probe(case.plan, before))
 
 
 def check_every_term_moves_a_weight(case: Case) -> None:
@@ -140,7 +140,7 @@ def _jitter(weights: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for weight in weights:
             size = weight.square().mean().sqrt().clamp(min=0.1)
-            weight.add_(JITTER * size * torch.randn(weight.shape, generator=draw))
+            weight.add_(JITTER * size * torch.randn(weight.shape, generator=draw).to(weight))
 
 
 def _gradients(value: Tensor, weights: list[nn.Parameter]) -> list[Tensor]:
@@ -173,12 +173,12 @@ def _require_pure(at: Posed, batch: Batch, *, training: bool) -> None:
     where = f"The loss of the Fit {at.fit.name!r} in task {at.task.index + 1}"
     before, inputs = picture(at.method), _facts(batch, at)
     start = ambient()
-    torch_state, values, ends = torch.get_rng_state(), [], []
+    torch_state, values, ends = ambient_state(), [], []
     for _ in range(2):
-        torch.set_rng_state(torch_state)
+        set_ambient_state(torch_state)
         terms = terms_of(at, batch)
         values.append({name: value.item() for name, value in terms.items()})
-        ends.append(torch.get_rng_state())
+        ends.append(ambient_state())
     require(
         values[0] == values[1] and torch.equal(*ends),
         f"{where} gave {values[0]} and then, on the same batch with the same generator, {values[1]}. It must be a "

@@ -4,11 +4,11 @@ from copy import deepcopy
 
 import torch
 
-from ..engine import Account, Engine, Progress, Saved, Step, capture, hash_of_tensors, restore
+from ..engine import Account, Progress, Saved, Step, capture, hash_of_tensors, restore
 from ..engine.checkpoint import pack, unpack
 from ..methods import Method
 from .faults import ContractError, require
-from .toys import PLAN, RECIPE, SEED, Case, ignore
+from .toys import Case, ignore
 
 OTHER_SEED = 1  # of the object that a state is loaded into: nothing may remain of how it was made
 
@@ -46,21 +46,17 @@ def check_stopped_and_resumed_goes_on(case: Case) -> None:
     """Stopped after any step of any Fit and gone on with in a new object, learning ends with the same bits."""
     method, steps = case.learned(1), list[Step]()
     start = capture(method)
-    _engine().learn(method, case.task(1), Progress(start), steps.append)
+    case.engine().learn(method, case.task(1), Progress(start), steps.append)
     for stop in _stops(steps):
         stopped = _stop_after(case, Progress(dict(start)), stop)
         resumed = case.fresh(OTHER_SEED)
-        _engine().learn(resumed, case.task(1), through_a_file(stopped, 1), ignore)
+        case.engine().learn(resumed, case.task(1), through_a_file(stopped, 1), ignore)
         step = steps[stop]
         require(
             _same(method, resumed),
             f"Stopped after step {step.step} of {step.steps} of the Fit {step.fit!r} and resumed, learning ends "
             "otherwise. Code between two yields may depend on the saved state and on torch's generator only.",
         )
-
-
-def _engine() -> Engine:
-    return Engine(RECIPE, SEED, PLAN)
 
 
 def _stops(steps: list[Step]) -> list[int]:
@@ -85,7 +81,7 @@ def _stop_after(case: Case, progress: Progress, stop: int) -> Progress:
         made += 1
 
     try:
-        _engine().learn(case.fresh(OTHER_SEED), case.task(1), progress, watch)
+        case.engine().learn(case.fresh(OTHER_SEED), case.task(1), progress, watch)
     except _StopError:
         return progress
     raise ContractError("Learned again from the same state, the task took fewer steps than before.")

@@ -89,20 +89,31 @@ class Case:
     hyper: dict[str, Any]
     scenario: Scenario
     network: str
-    _learned: dict[int, Method] = field(default_factory=dict, repr=False)
+    device: str = "cpu"
+    _learned: dict[int, Method] = field(default_factory=dict, repr=False, init=False)
 
     def __str__(self) -> str:
         given = "".join(f", {name}={value!r}" for name, value in self.hyper.items())
-        return f"{self.scenario} scenario, {self.network}{given}"
+        return f"{self.scenario} scenario, {self.network}{'' if self.device == 'cpu' else ', ' + self.device}{given}"
+
+    @property
+    def plan(self) -> Plan:
+        """How it computes."""
+        return replace(PLAN, device=torch.device(self.device))
 
     @property
     def stream(self) -> Stream:
         """The tasks to learn, made anew: what a check does to them does not reach the next."""
-        return toy_stream(self.scenario)
+        made = toy_stream(self.scenario)
+        return (
+            made
+            if self.device == "cpu"
+            else replace(made, tests=tuple(t.to(self.device) for t in made.tests))
+        )
 
     def task(self, index: int) -> Task:
         """One task, made anew."""
-        return self.stream.task(index, with_past=self.make.needs_past)
+        return self.stream.task(index, self.device, with_past=self.make.needs_past)
 
     def told(self, index: int) -> Task | None:
         """What the method is told at test time."""
@@ -112,13 +123,16 @@ class Case:
         """The method around a new network; equal for equal seeds."""
         with seeded(seed, "model"):
             body = NETWORKS[self.network]()
-            return self.make(Model(body, body.width).to(memory_format=torch.channels_last), **self.hyper)  # type: ignore[call-overload]
+            made = self.make(Model(body, body.width).to(memory_format=torch.channels_last), **self.hyper)  # type: ignore[call-overload]
+            return made.to(self.device)
 
     def learn(self, method: Method, index: int, engine: Engine | None = None) -> None:
         """Take a method through one task."""
-        (engine or Engine(RECIPE, SEED, PLAN)).learn(
-            method, self.task(index), Progress(capture(method)), ignore
-        )
+        (engine or self.engine()).learn(method, self.task(index), Progress(capture(method)), ignore)
+
+    def engine(self) -> Engine:
+        """What solves its Fits."""
+        return Engine(RECIPE, SEED, self.plan)
 
     def learned(self, tasks: int) -> Method:
         """A method that has learned the first tasks: a copy of its own."""
@@ -151,7 +165,7 @@ Look = Callable[[Posed], None]
 class Probe(Engine):
     """An engine that shows each Fit before it is solved and after."""
 
-    def __init__(self, before: Look, after: Look | None = None, plan: Plan = PLAN) -> None:
+    def __init__(self, plan: Plan, before: Look, after: Look | None = None) -> None:
         super().__init__(RECIPE, SEED, plan)
         self.before, self.after = before, after
 
@@ -171,15 +185,15 @@ def samples(fit: Fit, size: int = 32) -> list[Batch]:
     """A batch of a Fit's data, spread over all of it, at each of its visits."""
 
     def of(data: Split) -> Batch:
-        rows = torch.arange(len(data))[:: max(1, len(data) // size)]
-        return Batch(data.inputs(rows), data.y[rows], rows, torch.tensor(0.5))
+        rows = torch.arange(len(data), device=data.y.device)[:: max(1, len(data) // size)]
+        return Batch(data.inputs(rows), data.y[rows], rows, torch.tensor(0.5, device=rows.device))
 
     batch = of(fit.data)._replace(replay=None if fit.replay is None else of(fit.replay))
     return [batch._replace(visit=visit) for visit in range(fit.visits)]
 
 
 class Accelerated(Plan):
-    """The CPU, treated as an accelerator is: the loss is not read at every step."""
+    """Any device, treated as an accelerator is: the loss is not read at every step."""
 
     @property
     def checks_every_step(self) -> bool:
@@ -187,11 +201,6 @@ class Accelerated(Plan):
         return False
 
 
-def accelerated() -> Plan:
-    """A plan on the CPU that waits for nothing."""
-    return Accelerated(PLAN.device, PLAN.precision, PLAN.reason, PLAN.threads, PLAN.deterministic)
-
-
-def with_precision(precision: str) -> Plan:
-    """A plan in another precision."""
-    return replace(PLAN, precision=precision)
+def accelerated(plan: Plan = PLAN) -> Plan:
+    """A plan that waits for nothing, on a CPU either."""
+    return Accelerated(plan.device, plan.precision, plan.reason, plan.threads, plan.deterministic)

@@ -4,7 +4,7 @@ from .attention import record_attention
 from .checkpoint import Checkpoint, Checkpoints
 from .evaluation import Answers, evaluate
 from .loop import Engine, Moment, Progress, Step
-from .plan import Plan, choose_plan, describe_machine, prepared_process
+from .plan import Plan, choose_plan, describe_machine, prepared_process, repeatable
 from .saved import Account, Saved
 from .selection import count_bytes
 from .state import State, capture, hash_of_tensors, restore
@@ -29,5 +29,6 @@ __all__ = [
     "hash_of_tensors",
     "prepared_process",
     "record_attention",
+    "repeatable",
     "restore",
 ]

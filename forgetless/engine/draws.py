@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..data import Batch, Split
 from ..methods import Fit
-from ..randomness import derive, generator
+from ..randomness import derive, generator, set_ambient_state
 
 
 class Draws:
@@ -38,7 +38,7 @@ class Draws:
         """Go on after so many steps, with the generators as they were."""
         self._start((step - 1) // self.per_epoch)
         self.augment.set_state(augment)
-        torch.set_rng_state(ambient)
+        set_ambient_state(ambient)
 
     def state(self) -> Tensor:
         """Where the augmentation's generator is."""

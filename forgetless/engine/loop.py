@@ -11,7 +11,7 @@ from torch import Tensor
 from ..data import Batch, Task
 from ..errors import SettingsError
 from ..methods import Fit, Method
-from ..randomness import seeded
+from ..randomness import ambient_state, seeded
 from ..settings.recipe import Recipe
 from .draws import Draws
 from .optimizers import make_optimizer, rate, recipe_for, set_rate, steps_per_epoch, total_steps
@@ -32,7 +32,7 @@ class Moment:
     method: State
     optimizer: State
     augment: Tensor  # state of the augmentation's generator
-    ambient: Tensor  # state of torch's global generator: dropout's
+    ambient: Tensor  # states of torch's global generators: dropout's
     losses: Tensor  # sums of the loss terms since the last line of the log, (K,); empty just after one
     best: State = field(default_factory=dict)  # what the validation losses were so far, and the best weights
 
@@ -202,7 +202,7 @@ class _Problem:
             capture(self.method),
             capture_optimizer(self.optimizer),
             self.draws.state(),
-            torch.get_rng_state(),
+            ambient_state(),
             self.losses.state(),
             self.plateau.state(),
         )

@@ -86,10 +86,33 @@ def prepared_process(plan: Plan) -> Iterator[None]:
     # it is set before the first parallel operation.
     torch.set_flush_denormal(not plan.deterministic)
     try:
-        yield
+        with repeatable(plan.device):
+            yield
     finally:
         torch.set_flush_denormal(False)
         _set(threads, deterministic)
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Inside: an accelerator gives the same bits each time it is asked, and fp32 is fp32.
+
+    Otherwise convolutions would be summed up in any order, each time another, and in a format of ten binary digits.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.deterministic, convolutions.benchmark, convolutions.allow_tf32, products.allow_tf32
+    convolutions.deterministic, convolutions.benchmark = True, False
+    convolutions.allow_tf32 = products.allow_tf32 = False
+    try:
+        yield
+    finally:
+        convolutions.deterministic, convolutions.benchmark, convolutions.allow_tf32, products.allow_tf32 = (
+            before
+        )
 
 
 def _set(threads: int, deterministic: bool) -> None:

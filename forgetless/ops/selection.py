@@ -172,7 +172,7 @@ def _last_ties(s: Tensor, least: Any, surplus: int, absolute: bool) -> tuple[Ten
 
 
 def _top_unread(values: Tensor, count: int) -> Tensor:
-    least = values.reshape(-1).topk(count).values[-1]
+    least = values.reshape(-1).topk(count, sorted=False).values.amin()
     above, ties = values > least, values == least
     rank = ties.reshape(-1).cumsum(0).view(values.shape)
     return above | (ties & (rank <= count - above.sum()))
