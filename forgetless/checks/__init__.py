@@ -12,7 +12,6 @@ from typing import Any, cast
 import torch
 
 from ..data import Scenario, Stream
-from ..engine import repeatable
 from ..errors import ForgetlessError
 from ..methods import Method
 from ..methods.registry import find_method
@@ -105,8 +104,7 @@ def examine_method(made: type[Method] | str, hyper: Mapping[str, Any] = NOTHING)
     cls = find_method(made) if isinstance(made, str) else made
     for case in cases_of(cls, hyper):
         for check in method_checks():
-            with repeatable(case.plan.device):
-                finding = examine(check, case)
+            finding = examine(check, case)
             yield finding
             if check is FIRST and finding.complaint:
                 break

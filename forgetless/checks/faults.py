@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
+from ..engine import repeatable
 from ..errors import ForgetlessError
 from ..randomness import ambient_state, set_ambient_state
 
@@ -73,12 +74,14 @@ def examine(check: Callable[[Subject], None], subject: Subject) -> Finding[Subje
 def ambient_kept() -> Iterator[None]:
     """Inside, the ambient generators may be used; afterwards they are as they were.
 
-    On one thread: what is checked is small, and several threads would spend their time waiting for each other.
+    On one thread: what is checked is small, and several threads would spend their time waiting for each other. An
+    accelerator computes as it does in a run.
     """
     kept, threads = ambient(), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with repeatable():
+            yield
     finally:
         torch.set_num_threads(threads)
         set_ambient_state(kept["torch"])

@@ -86,7 +86,7 @@ def prepared_process(plan: Plan) -> Iterator[None]:
     # it is set before the first parallel operation.
     torch.set_flush_denormal(not plan.deterministic)
     try:
-        with repeatable(plan.device):
+        with repeatable():
             yield
     finally:
         torch.set_flush_denormal(False)
@@ -94,12 +94,12 @@ def prepared_process(plan: Plan) -> Iterator[None]:
 
 
 @contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """Inside: an accelerator gives the same bits each time it is asked, and fp32 is fp32.
+def repeatable() -> Iterator[None]:
+    """Inside: an accelerator, if there is one, gives the same bits each time it is asked, and fp32 is fp32.
 
     Otherwise convolutions would be summed up in any order, each time another, and in a format of ten binary digits.
     """
-    if device.type != "cuda":
+    if not torch.cuda.is_available():
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
