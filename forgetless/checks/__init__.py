@@ -15,7 +15,7 @@ from ..data import Scenario, Stream
 from ..errors import ForgetlessError
 from ..methods import Method
 from ..methods.registry import find_method
-from . import behaviour, declared, isolation, objective, persistence, streams
+from . import behaviour, computing, declared, isolation, objective, persistence, streams
 from .faults import ContractError, Finding, examine, name_of, summary_of
 from .toys import NETWORKS, Case
 
@@ -49,15 +49,16 @@ def method_checks() -> tuple[Callable[[Case], None], ...]:
         objective.check_every_term_moves_a_weight,
         objective.check_agreeing_costs_least,
         objective.check_loss_is_pure,
-        behaviour.check_nothing_waits,
+        computing.check_nothing_waits,
         behaviour.check_prediction_is_pure,
         behaviour.check_data_are_left_alone,
         behaviour.check_what_is_frozen_rests,
         behaviour.check_old_networks_rest,
         behaviour.check_old_answers_survive_growth,
         behaviour.check_same_seed_same_bits,
+        computing.check_captured_is_the_same,
         behaviour.check_learns_what_is_easy,
-        behaviour.check_finite_in_bf16,
+        computing.check_finite_in_bf16,
         behaviour.check_bytes_are_counted,
         isolation.check_isolation_holds,
         isolation.check_influences_are_complete,

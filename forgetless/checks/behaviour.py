@@ -1,7 +1,5 @@
 """Checks of what a method does to its data, its network and its answers."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +11,7 @@ from ..models import Snapshot
 from ..settings.recipe import Recipe
 from .faults import ambient, drawn_since, require
 from .pictures import changes, networks, picture, tensor_fact
-from .reads import HostReads
-from .toys import SEED, TASKS, Case, Posed, Probe, accelerated, ignore
+from .toys import SEED, TASKS, Case, Posed, Probe, ignore
 
 EASY = Recipe(epochs=12, batch=8, lr=0.02)
 
@@ -197,26 +194,6 @@ def check_same_seed_same_bits(case: Case) -> None:
     )
 
 
-def check_nothing_waits(case: Case) -> None:
-    """No step reads a value back from the accelerator: not in `loss`, not in a hook."""
-    method, reads = case.learned(1), HostReads()
-
-    def before(_: Posed) -> None:
-        reads.places.clear()
-
-    def after(at: Posed) -> None:
-        own = [place for place in reads.places if "terms.py" not in place]
-        require(
-            not own,
-            f"In the Fit {at.fit.name!r} a value is read at each step, and an accelerator must be waited for: "
-            f"{own[0] if own else ''}. Keep it a tensor: torch.where in place of `if`, a mask in place of a choice.",
-        )
-
-    for index in range(1, TASKS):
-        with reads:
-            case.learn(method, index, Probe(accelerated(case.plan), before, after))
-
-
 def check_bytes_are_counted(case: Case) -> None:
     """The bytes by kind add up to what the state and the frozen copies hold, but for what was measured."""
     method, task = case.learned(2), case.task(1)
@@ -235,16 +212,3 @@ def check_bytes_are_counted(case: Case) -> None:
 
 def _tensors(module: Snapshot) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
-
-
-def check_finite_in_bf16(case: Case) -> None:
-    """Two tasks learned under bf16 autocast give finite weights and answers."""
-    method = case.fresh()
-    plan = replace(case.plan, precision="bf16")
-    for index in range(2):
-        case.learn(method, index, Probe(plan, lambda _: None))
-    for name, value in method.state_dict().items():
-        require(bool(value.isfinite().all()), f"Under bf16 {name} is no longer finite.")
-    with plan.computing():
-        scores = case.answers(method, 2)
-    require(not any(bool(s.isnan().any()) for s in scores), "Under bf16 a score is not a number.")

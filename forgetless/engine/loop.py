@@ -14,6 +14,7 @@ from ..methods import Fit, Method
 from ..randomness import ambient_state, seeded
 from ..settings.recipe import Recipe
 from .draws import Draws
+from .graphs import Graphs
 from .optimizers import make_optimizer, rate, recipe_for, set_rate, steps_per_epoch, total_steps
 from .plan import Plan
 from .plateau import Plateau
@@ -151,14 +152,17 @@ class _Problem:
         self.draws = Draws(engine.seed, task.index, fit, self.recipe.batch, self.per_epoch)
         self.losses = Losses(engine.plan.checks_every_step, task.index, fit.name)
         self.plateau = Plateau(self.recipe, fit, task, engine.plan)
+        captured = engine.plan.captures and method.capturable
+        self.update = Graphs(self._update) if captured else self._update
 
     def step(self, step: int) -> Step:
         """One batch, an update of the weights at each of its visits, and what a watcher is told of it."""
         lr = rate(self.recipe, self.fit, step, self.steps) * self.plateau.factor
         set_rate(self.optimizer, lr)
+        self.losses.begin_step(step)
         for visit in range(self.fit.visits):
-            self.update(self.draws.batch(step, self.steps, visit), step)
-        self.losses.end_step(step)
+            self.losses.tell(self.update(self.draws.batch(step, self.steps, visit)))
+        self.losses.end_step()
         done = step + 1
         if done % self.per_epoch == 0 or done == self.steps:
             self.plateau.look(self.method, self.task)
@@ -166,11 +170,11 @@ class _Problem:
         means = self.losses.read() if done % LOG_EVERY == 0 or done == last else None
         return Step(self.fit.name, done, last, self.draws.epoch, lr, means, lambda: self.moment(done))
 
-    def update(self, batch: Batch, step: int) -> None:
-        """One update of the weights."""
+    def _update(self, batch: Batch) -> dict[str, Tensor]:
+        """One update of the weights; the terms of its loss."""
         with self.plan.computing():
             terms, aux = self.split(self.method(self.objective, batch, self.task))
-            total = self.losses.add(terms, step)
+            total = self.losses.total(terms)
         total.backward()  # type: ignore[no-untyped-call]
         if self.after_backward is not None:
             self.after_backward(batch, self.task)
@@ -179,6 +183,7 @@ class _Problem:
             with torch.no_grad():
                 self.after_step(batch, self.task, aux)
         self.optimizer.zero_grad(set_to_none=True)
+        return {name: value.detach() for name, value in terms.items()}
 
     def split(self, out: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """A loss returns its terms, or its terms and what it hands to `after_step`."""

@@ -7,7 +7,7 @@ from inspect import unwrap
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..methods import Fit
 from ..settings.recipe import Recipe
@@ -65,27 +65,36 @@ def make_optimizer(
     """An optimiser for these weights, in one fused kernel: on a CPU two to four times quicker than the default.
 
     Weights of a part that has a rate of its own are in a group with that `factor`; all others are in one with 1.
+    On an accelerator rates and counts of steps are where the weights are, so that a captured step reads them.
     """
     factors = {id(weight): factor for part, factor in rates.items() for weight in part.parameters()}
     groups: dict[float, list[nn.Parameter]] = {}
     for weight in weights:
         groups.setdefault(factors.get(id(weight), 1.0), []).append(weight)
-    return _make(recipe, [{"params": mine, "factor": factor} for factor, mine in groups.items()])
+    made: list[dict[str, Any]] = [{"params": mine, "factor": factor} for factor, mine in groups.items()]
+    accelerated = weights[0].device.type != "cpu"
+    for group in made if accelerated else ():
+        group["lr"] = torch.tensor(recipe.lr, device=weights[0].device)
+    return _make(recipe, made, accelerated)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """The learning rate of the next step, each group's its share."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["factor"]
+        now = lr * group["factor"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(now)
+        else:
+            group["lr"] = now
 
 
-def _make(recipe: Recipe, weights: list[dict[str, Any]]) -> torch.optim.Optimizer:
+def _make(recipe: Recipe, weights: list[dict[str, Any]], accelerated: bool) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         return _SGD(
             weights, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
         )
     make = _Adam if recipe.optimizer == "adam" else _AdamW
-    return make(weights, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    return make(weights, recipe.lr, weight_decay=recipe.weight_decay, fused=True, capturable=accelerated)
 
 
 def rate(recipe: Recipe, fit: Fit, step: int, steps: int) -> float:

@@ -32,6 +32,11 @@ class Plan:
         """On a CPU reading the loss costs nothing; on an accelerator it would make every step wait."""
         return self.device.type == "cpu"
 
+    @property
+    def captures(self) -> bool:
+        """Whether updates are captured as CUDA graphs, where the method allows it."""
+        return self.device.type == "cuda" and not self.deterministic
+
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Inside: forward passes in this precision."""

@@ -20,28 +20,34 @@ class Losses:
         self.names: tuple[str, ...] = ()
         self.told: dict[str, Tensor] = {}  # the terms of the present step, those of all its visits
         self.sums: Tensor | None = None
-        self.count = self.first = 0
+        self.count = self.first = self.step = 0
 
-    def add(self, terms: dict[str, Tensor], step: int) -> Tensor:
-        """The sum to minimise; a term that comes in several visits of a step counts as their sum."""
+    def begin_step(self, step: int) -> None:
+        """What is told from here on is of this step."""
+        self.step = step
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The sum to minimise."""
         values = list(terms.values())
         total = values[0]
         for value in values[1:]:
             total = total + value
         if self.every_step and not math.isfinite(total.item()):
-            self._raise({name: value.item() for name, value in terms.items()}, step, step)
-        for name, value in terms.items():
-            now = value.detach()
-            self.told[name] = self.told[name] + now if name in self.told else now
+            self._raise({name: value.item() for name, value in terms.items()}, self.step, self.step)
         return total
 
-    def end_step(self, step: int) -> None:
+    def tell(self, terms: dict[str, Tensor]) -> None:
+        """Note the terms of an update; one that comes in several visits of a step counts as their sum."""
+        for name, value in terms.items():
+            self.told[name] = self.told[name] + value if name in self.told else value
+
+    def end_step(self) -> None:
         """Sum up what the step told."""
         each = torch.stack(list(self.told.values()))
         self.names, self.told = tuple(self.told), {}
         self.sums = each if self.sums is None else self.sums.to(each.device) + each
         if not self.count:
-            self.first = step
+            self.first = self.step
         self.count += 1
 
     def state(self) -> Tensor:

@@ -70,8 +70,13 @@ AnyMethod = TypeVar("AnyMethod", bound="Method")
 
 
 @dataclass_transform(eq_default=False)
-def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
+def method(name: str, *, capturable: bool = False) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
     """Register a class under a name and make its annotated fields its hyper-parameters.
+
+    Args:
+        name: What users call it by.
+        capturable: Every update of a Fit makes the same calls on the device, those of hooks included, so that a GPU
+            may capture one as a CUDA graph and launch that instead. What counts steps in Python is not.
 
     Raises:
         SettingsError: it is no possible name.
@@ -80,7 +85,7 @@ def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
 
     def wrap(cls: type[AnyMethod]) -> type[AnyMethod]:
         made = dataclass(eq=False)(cls)
-        made.name = name
+        made.name, made.capturable = name, capturable
         METHODS[name] = made
         return made
 
@@ -98,6 +103,7 @@ class Method(nn.Module):
     needs_task: ClassVar[bool] = False  # must be told the task at test time
     needs_past: ClassVar[bool] = False  # learns each task from the data of all tasks so far
     isolates: ClassVar[tuple[str, ...]] = ()  # scenarios in which nothing that was learned can change
+    capturable: ClassVar[bool] = False  # every update makes the same calls: see `method`
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make the module first, so that the dataclass's own `__init__` may assign modules."""

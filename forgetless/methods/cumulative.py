@@ -9,7 +9,7 @@ early tasks are trained on more often than the late ones.
 from .base import Method, method
 
 
-@method("cumulative")
+@method("cumulative", capturable=True)
 class Cumulative(Method):
     """Goes on from the last weights on all data so far, after each task."""
 

@@ -23,7 +23,7 @@ from ..ops import unknown
 from .base import Fit, Method, method
 
 
-@method("duplicate")
+@method("duplicate", capturable=True)
 class Duplicate(Method):
     """Fine-tune a copy of the network for each task, and keep them all."""
 

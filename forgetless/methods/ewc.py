@@ -28,7 +28,7 @@ from ..weights import fisher_diagonal
 from .base import Fit, Method, Terms, method
 
 
-@method("ewc")
+@method("ewc", capturable=True)
 class EWC(Method):
     """Hold each weight the more, the more old answers depend on it."""
 

@@ -21,7 +21,7 @@ from .base import Fit, Method, method
 from .warmup import warm_up
 
 
-@method("finetune")
+@method("finetune", capturable=True)
 class Finetune(Method):
     """Cross-entropy on the new task alone."""
 

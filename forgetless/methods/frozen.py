@@ -21,7 +21,7 @@ from ..kinds import Positive
 from .base import Fit, Method, method
 
 
-@method("frozen")
+@method("frozen", capturable=True)
 class Frozen(Method):
     """The network as it is after the first task; later tasks train new head rows alone."""
 

@@ -32,7 +32,7 @@ from ..ops import binary_cross_entropy, distill_sigmoid, herd, unknown
 from .base import Fit, Method, Terms, method
 
 
-@method("icarl")
+@method("icarl", capturable=True)
 class ICaRL(Method):
     """Rehearse exemplars, distil, and answer with the nearest mean of exemplars."""
 

@@ -18,7 +18,7 @@ from ..models import BufferDict
 from .base import Fit, Method, method
 
 
-@method("joint")
+@method("joint", capturable=True)
 class Joint(Method):
     """Trained anew, from the same initialisation, on all data so far, after each task."""
 

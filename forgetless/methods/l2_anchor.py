@@ -18,7 +18,7 @@ from ..ops import cross_entropy, squared_distance
 from .base import Fit, Method, Terms, method
 
 
-@method("l2_anchor")
+@method("l2_anchor", capturable=True)
 class L2Anchor(Method):
     """Fine-tuning with every old weight held near its last value."""
 

@@ -35,7 +35,7 @@ DESCENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-@method("lfd")
+@method("lfd", capturable=True)
 class LFD(Method):
     """Move where the old loss rises least, then stop where old and new tasks agree best."""
 

@@ -29,7 +29,7 @@ from .base import Fit, Method, Terms, method
 from .warmup import warm_up
 
 
-@method("lfl")
+@method("lfl", capturable=True)
 class LFL(Method):
     """See new images as the old network does, in front of old heads that stay."""
 

@@ -38,7 +38,7 @@ from .warmup import warm_up
 DISTANCES = {"l1": distill_l1, "l2": distill_l2, "bce": distill_sigmoid}
 
 
-@method("lwf")
+@method("lwf", capturable=True)
 class LwF(Method):
     """Answer new images on the old labels as the old network does."""
 

@@ -28,7 +28,7 @@ from ..ops import binary_cross_entropy, distill_sigmoid
 from .base import Fit, Method, Terms, method
 
 
-@method("lwf_mc")
+@method("lwf_mc", capturable=True)
 class LwFMC(Method):
     """One yes-or-no question for each class; the old network answers those about old classes."""
 

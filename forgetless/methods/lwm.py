@@ -46,7 +46,7 @@ from .base import Fit, Method, Terms, method
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-@method("lwm")
+@method("lwm", capturable=True)
 class LwM(Method):
     """Answer new images on the old labels as the old network does, and look where it looks."""
 

@@ -32,7 +32,7 @@ from ..weights import OfTask, Rule, Subnet, count_capacity, divide, parts_of_tas
 from .base import Fit, Method, Terms, method
 
 
-@method("wsn")
+@method("wsn", capturable=True)
 class WSN(Method):
     """Learn each task in a subnetwork of its own, which reads earlier tasks' weights and never writes them."""
 

@@ -46,7 +46,7 @@ class MethodFacts:
 def method_names() -> tuple[str, ...]:
     """The registered names, in alphabetical order: a registered name is its file's name."""
     files = sorted(METHODS_FOLDER.glob("*.py"))
-    return tuple(path.stem for path in files if f'@method("{path.stem}")' in path.read_text("utf-8"))
+    return tuple(path.stem for path in files if f'@method("{path.stem}"' in path.read_text("utf-8"))
 
 
 def is_file_name(method: str) -> bool:
