@@ -12,7 +12,7 @@ from forgetless import certificate
 from forgetless.certificate import certify
 from forgetless.cli import main
 from forgetless.cli.certify import ABOUT, lines
-from forgetless.engine import restore
+from forgetless.engine import choose_plan, describe_machine, restore
 from forgetless.errors import InterruptedRun, SettingsError, StorageError
 from forgetless.events import TaskScored
 from forgetless.methods import METHODS
@@ -53,7 +53,7 @@ def test_what_forgot_nothing_is_certified(run, capsys):
     assert main(["certify", str(run)]) == 0
     out = capsys.readouterr().out
     assert "certified: 3 tasks, nothing forgotten" in out
-    for fact in ("1 thread", "fp32", "torch"):
+    for fact in ("1 thread", describe_machine(choose_plan("auto", 1, "mlp"))["precision"], "torch"):
         assert fact in out
 
 

@@ -4,8 +4,10 @@ A small network's update is some hundred kernels of microseconds each, and a GPU
 them one by one. What is captured is the update itself, from the batch to the weights; the batch is made outside.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +57,24 @@ class Graphs:
         graph = torch.cuda.CUDAGraph()
         own = _cloned(batch)
         pool = next((one.graph.pool() for one in self.captured.values()), None)
-        with torch.cuda.graph(graph, pool=pool):
+        with _no_collection(), torch.cuda.graph(graph, pool=pool):
             terms = self.update(own)
         return _Captured(graph, own, terms)
+
+    def close(self) -> None:
+        """Let go of the graphs and of their memory."""
+        self.captured.clear()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Inside: no garbage is collected. If an older graph were, its memory would be freed, which breaks a capture."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

@@ -152,8 +152,8 @@ class _Problem:
         self.draws = Draws(engine.seed, task.index, fit, self.recipe.batch, self.per_epoch)
         self.losses = Losses(engine.plan.checks_every_step, task.index, fit.name)
         self.plateau = Plateau(self.recipe, fit, task, engine.plan)
-        captured = engine.plan.captures and method.capturable
-        self.update = Graphs(self._update) if captured else self._update
+        self.graphs = Graphs(self._update) if engine.plan.captures and method.capturable else None
+        self.update = self.graphs or self._update
 
     def step(self, step: int) -> Step:
         """One batch, an update of the weights at each of its visits, and what a watcher is told of it."""
@@ -197,6 +197,8 @@ class _Problem:
 
     def end(self) -> None:
         """Leave the weights as the recipe keeps them, and finite."""
+        if self.graphs is not None:
+            self.graphs.close()
         self.plateau.keep_best(self.method)
         self.losses.end(self.weights)
 
