@@ -1,5 +1,7 @@
 """What a run records of where its method looks: of which images, of which class, and that it touches nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
@@ -174,3 +176,21 @@ def test_a_run_has_the_file_after_each_task_and_so_has_one_that_was_stopped(sett
     again = run_settings(chosen, runs=tmp_path / "again")
     assert again.result["resumed"] == 1
     assert (again.path / FILE).read_bytes() == content
+
+
+def test_nothing_is_recorded_where_an_images_score_depends_on_the_other_images(tiny_stream, tmp_path):
+    stream = tiny_stream("task")
+    method = made("wsn", "alexnet-small-bn", (1, 24, 24), bn="batch_stats")
+    wide = replace(
+        stream,
+        trains=tuple(lambda make=make: _enlarged(make()) for make in stream.trains),
+        tests=tuple(map(_enlarged, stream.tests)),
+    )
+    learned(tmp_path, wide, method, tasks=2)
+    assert not (tmp_path / FILE).exists()
+    learned(tmp_path, wide, made("wsn", "alexnet-small-bn", (1, 24, 24)), tasks=2)
+    assert read_attention(tmp_path).tasks == 2
+
+
+def _enlarged(split):
+    return replace(split, x=split.x.repeat_interleave(3, 1).repeat_interleave(3, 2))

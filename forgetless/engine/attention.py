@@ -11,7 +11,7 @@ from ..data import Split, Stream
 from ..errors import StorageError
 from ..methods import Method
 from ..models import ConvBackbone, watched
-from ..ops import gradient_map
+from ..ops import gradient_map, mixes_images
 from .plan import Plan
 
 IMAGES = 128
@@ -23,7 +23,7 @@ def record_attention(folder: Path, method: Method, stream: Stream, after: int, p
 
     The map is of the image's own class, of the method as it answers: a subnetwork's where that is what answers.
     Nothing is written where labels are shared by all tasks, where the network has no maps larger than a pixel, or
-    where scores cannot be differentiated by them.
+    where an image's scores cannot be differentiated by its own.
     """
     if stream.scenario == "domain" or not isinstance(method.model.backbone, ConvBackbone):
         return
@@ -79,6 +79,8 @@ def _look(
         if not seen or seen[-1][0, 0].numel() == 1 or not scores.requires_grad:
             return None
         own = scores.gather(1, y[:, None])[:, 0]
+        if mixes_images(own, seen[-1]):  # as with the batch's own statistics in place of running ones
+            return None
         maps.append(gradient_map(seen[-1], own, first_order=True).detach())
         answers.append(among[scores.detach()[:, among].argmax(1)])
     return torch.cat(maps), torch.cat(answers)

@@ -1,6 +1,6 @@
 """Pure functions of tensors that methods share."""
 
-from .attention import attention_distance, class_map, full, gradient_map, in_full
+from .attention import attention_distance, class_map, full, gradient_map, in_full, mixes_images
 from .distillation import distill, distill_l1, distill_l2, distill_one_sided, distill_sigmoid, unknown
 from .groups import Columns, among, columns, side_by_side
 from .herding import herd
@@ -30,6 +30,7 @@ __all__ = [
     "gradient_map",
     "herd",
     "in_full",
+    "mixes_images",
     "official_mask",
     "restrict",
     "select_top",

@@ -52,7 +52,7 @@ def gradient_map(
         SettingsError: the scores depend on each other's images through a batch normalisation in training mode:
             the gradient of their sum is then not that of each.
     """
-    if _mixes_images(scores, maps):
+    if mixes_images(scores, maps):
         raise SettingsError(
             "Grad-CAM was asked of maps with a batch normalisation above them in training mode, where an image's "
             "score depends on the whole batch. Look at the last maps, put what is above them into evaluation mode, "
@@ -101,7 +101,7 @@ def _weigh(maps: Tensor, alpha: Tensor, relu: bool, channel_sum: bool) -> Tensor
     return F.relu(q) if relu else q
 
 
-def _mixes_images(scores: Tensor, maps: Tensor) -> bool:
+def mixes_images(scores: Tensor, maps: Tensor) -> bool:
     """Is there a batch normalisation that uses the batch's own statistics between the maps and the scores?"""
     todo: list[Any] = [scores.grad_fn]
     seen = {None, maps.grad_fn}
