@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..data import Batch
+from ..errors import SettingsError
 
 WARM = 3  # updates before one is captured: by then moments are made and kernels loaded
 
@@ -54,11 +55,25 @@ class Graphs:
         return captured.terms
 
     def _capture(self, batch: Batch) -> _Captured:
+        """Capture an update, which does not make it.
+
+        Raises:
+            SettingsError: it cannot be captured.
+        """
         graph = torch.cuda.CUDAGraph()
         own = _cloned(batch)
         pool = next((one.graph.pool() for one in self.captured.values()), None)
-        with _no_collection(), torch.cuda.graph(graph, pool=pool):
-            terms = self.update(own)
+        try:
+            with _no_collection(), torch.cuda.graph(graph, pool=pool):
+                terms = self.update(own)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise SettingsError(
+                f"An update could not be captured as a CUDA graph: {str(error).splitlines()[0]}. Something in it waits "
+                "for a value or copies one to the device, a list as an index for example. Leave `capturable` out where "
+                "the method is named, or give --precision exact."
+            ) from error
         return _Captured(graph, own, terms)
 
     def close(self) -> None:
@@ -70,11 +85,13 @@ class Graphs:
 def _no_collection() -> Iterator[None]:
     """Inside: no garbage is collected. If an older graph were, its memory would be freed, which breaks a capture."""
     gc.collect()
+    collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 def _tensors(batch: Batch) -> list[Tensor]:
