@@ -47,10 +47,16 @@ def _scenario_problem(scenario: str, facts: MethodFacts, entry: StreamEntry, str
     why = "must be told the task at test time, which the" if facts.needs_task else "is not defined in the"
     hides = " scenario hides" if facts.needs_task else " scenario"
     elsewhere = [place for place in defined if place in offered]
+    where = " and ".join(f"the {place} scenario" for place in defined)
     use = (
-        f"Use --scenario {' or '.join(elsewhere)}" if elsewhere else f"It is defined in: {', '.join(defined)}"
+        f"Use --scenario {' or '.join(elsewhere)}"
+        if elsewhere
+        else f"It is defined in {where}, which {stream} does not have. Use another stream"
     )
-    return f"{facts.name} {why} {scenario}{hides}. {use}, or a method that is defined there: {', '.join(others)}."
+    return (
+        f"{facts.name} {why} {scenario}{hides}. {use}, or a method that is defined in the {scenario} scenario: "
+        f"{', '.join(others)}."
+    )
 
 
 def _defined(facts: MethodFacts) -> tuple[str, ...]:
