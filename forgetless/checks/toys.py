@@ -94,7 +94,8 @@ class Case:
 
     def __str__(self) -> str:
         given = "".join(f", {name}={value!r}" for name, value in self.hyper.items())
-        return f"{self.scenario} scenario, {self.network}{'' if self.device == 'cpu' else ', ' + self.device}{given}"
+        place = "" if self.device == "cpu" else f", {self.device}"
+        return f"{self.scenario} scenario, {self.network}{place}{given}"
 
     @property
     def plan(self) -> Plan:
@@ -105,11 +106,7 @@ class Case:
     def stream(self) -> Stream:
         """The tasks to learn, made anew: what a check does to them does not reach the next."""
         made = toy_stream(self.scenario)
-        return (
-            made
-            if self.device == "cpu"
-            else replace(made, tests=tuple(t.to(self.device) for t in made.tests))
-        )
+        return replace(made, tests=tuple(test.to(self.device) for test in made.tests))
 
     def task(self, index: int) -> Task:
         """One task, made anew."""
