@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from forgetless.checks import (
     ContractError,
+    accelerators,
     cases_of,
     check_method,
     check_stream,
@@ -435,6 +436,20 @@ class KeepsUncounted(Plain):
         self.register_buffer("old_images", torch.zeros(100), persistent=False)
 
 
+class CountsSteps(Plain):
+    """What a graph cannot know: it says that it is capturable, and is not."""
+
+    capturable = True
+
+    def learn(self, task):
+        self.steps = 0
+        yield from super().learn(task)
+
+    def after_step(self, batch, task, aux):
+        self.steps += 1
+        self.model.head.blocks[0].weight.mul_(1 - self.steps / 100)
+
+
 class SharesWhenCopied(Plain):
     def __deepcopy__(self, memo):
         return self
@@ -598,6 +613,10 @@ FAULTS = {
 }
 
 
+if accelerators():
+    FAULTS[CountsSteps] = "captured is the same"
+
+
 def made(cls):
     """The class as the decorator would make it, but registered under no name."""
     return dataclass(eq=False)(cls)
@@ -610,7 +629,7 @@ def run(name, cls, **hyper):
 
 @pytest.mark.parametrize("check", method_checks(), ids=lambda check: check.__name__)
 def test_what_has_no_fault_passes(check):
-    assert run(name_of(check), Plain) == [None, None]
+    assert set(run(name_of(check), Plain)) == {None}
 
 
 def test_every_check_has_a_fault_that_it_catches():
@@ -631,8 +650,8 @@ def test_a_fault_is_caught_by_its_check(fault):
 
 
 def test_a_weight_of_zero_is_no_fault():
-    assert run("every term moves a weight", NoWeightGiven) == [None, None]
-    assert run("every term moves a weight", NoWeightGiven, weight=1.0) == [None, None]
+    assert set(run("every term moves a weight", NoWeightGiven)) == {None}
+    assert set(run("every term moves a weight", NoWeightGiven, weight=1.0)) == {None}
 
 
 def test_a_mutable_default_is_refused_at_once():

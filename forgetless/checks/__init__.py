@@ -23,6 +23,7 @@ __all__ = [
     "Case",
     "ContractError",
     "Finding",
+    "accelerators",
     "cases_of",
     "check_method",
     "check_stream",
@@ -40,7 +41,7 @@ FIRST = behaviour.check_learns_every_task  # where this fails, nothing else can 
 
 
 def method_checks() -> tuple[Callable[[Case], None], ...]:
-    """All checks of methods, in the order in which they are run."""
+    """All checks of methods, in the order in which they are run; one of them where there is an accelerator only."""
     return (
         declared.check_defaults_are_plain,
         declared.check_says_what_it_is,
@@ -56,7 +57,7 @@ def method_checks() -> tuple[Callable[[Case], None], ...]:
         behaviour.check_old_networks_rest,
         behaviour.check_old_answers_survive_growth,
         behaviour.check_same_seed_same_bits,
-        computing.check_captured_is_the_same,
+        *((computing.check_captured_is_the_same,) if accelerators() else ()),
         behaviour.check_learns_what_is_easy,
         computing.check_finite_in_bf16,
         behaviour.check_bytes_are_counted,
