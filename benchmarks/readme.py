@@ -112,13 +112,20 @@ def _lwm() -> str:
 
 
 def _wsn() -> str:
-    """What became of WSN's published figure."""
-    (row,) = json.loads((RESULTS / "wsn-permuted-mnist.json").read_text())["rows"]
-    return (
-        f"WSN on Permuted MNIST, as GPM and WSN cut it, c = {row['c']}: {_cell(row)}, {row['n']} seeds; its masks use "
-        f"{row['density %']:.1f} % of the weights ({row['density, published %']:.1f}); backward transfer, measured: "
-        f"{row['backward transfer']}. Made by `python -m benchmarks.wsn_table permuted-mnist`.\n"
-    )
+    """What became of WSN's published figures."""
+    about = {
+        "permuted-mnist": "WSN on Permuted MNIST, as GPM and WSN cut it",
+        "superclasses-misread": "WSN on the superclasses of CIFAR-100, their pixels out of place as published",
+    }
+    told = []
+    for name, words in about.items():
+        (row,) = json.loads((RESULTS / f"wsn-{name}.json").read_text())["rows"]
+        told.append(
+            f"{words}, c = {row['c']}: {_cell(row)}, {row['n']} seeds; its masks use {row['density %']:.1f} % of the "
+            f"weights ({row['density, published %']:.1f}); backward transfer, measured: {row['backward transfer']}. "
+            f"Made by `python -m benchmarks.wsn_table {name}`.\n"
+        )
+    return "\n".join(told)
 
 
 def _lfd() -> str:
