@@ -1,7 +1,7 @@
 """What looking at the same pixels is worth: LwF, LwM over its gamma, and LwM with a detached attention term.
 
 `python -m benchmarks.lwm_table [small|full] --data DIR --runs DIR [--jobs N] [--seeds N]`: CIFAR-100 in the order of
-1993, ten classes a task. `small`, which a CPU does in a day: the first 5 tasks, 100 training images a class, ResNet-32.
+1993, ten classes a task. `small`, which a CPU does in hours: the first 5 tasks, 100 training images a class, ResNet-32.
 `full`, for a GPU: all 10 tasks and all images, ResNet-32 and ResNet-18. Each cell is a run folder below --runs: what
 is finished there is not run again, and what was interrupted goes on. One seed after the other, so that a table can
 be had of whatever is done: `--table`.
