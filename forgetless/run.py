@@ -27,6 +27,7 @@ from .settings.settings import Settings
 from .version import __version__
 
 OVER = ("finished", "diverged")
+LINGER = 1.0  # seconds: a process that was just ended holds its locks until its last thread is gone
 
 
 def run_settings(
@@ -160,7 +161,7 @@ def _locked(folder: Path) -> Iterator[bool]:
         holder = folder / "lock.json"
         lock = FileLock(folder / "lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LINGER)
         except Timeout:
             raise SettingsError(
                 f"{folder} is in use by {_holder(holder)}. Wait for it, or stop it first."

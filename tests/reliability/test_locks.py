@@ -3,11 +3,16 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from threading import Timer
 from typing import Any
 
+import pytest
+from filelock import FileLock
 from places import folder_of
 
 from benchmarks.trials import Child, Job, Stall, fingerprint, shaky_settings
+from forgetless import run
 from forgetless.settings.settings import Settings
 
 
@@ -31,6 +36,17 @@ def test_a_second_process_is_told_which_one_holds_the_run_until_that_is_dead(
     assert third.status.inside == 1, "it went on where the first was killed"
     assert fingerprint(folder_of(work)) == reference(lwf)
     assert not (folder_of(work) / "lock.json").exists()
+
+
+def test_a_lock_is_waited_for_that_a_dying_process_still_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "LINGER", 60.0)
+    dying = FileLock(tmp_path / "lock", thread_local=False)
+    dying.acquire()
+    Timer(0.2, dying.release).start()
+    with run._locked(tmp_path):
+        assert not dying.is_locked
 
 
 def test_of_two_processes_on_one_sweep_each_cell_is_run_by_one(
