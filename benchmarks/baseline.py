@@ -9,9 +9,9 @@ from typing import Any
 
 from forgetless.estimates import estimate
 from forgetless.settings.resolve import resolve
-from forgetless.sweep import run_many
 
 from . import results
+from .cells import make
 
 PRINTED = ((96.78,), (85.19, 97.0), (52.66, 89.14, 97.27))  # per cent, on task j after task i
 MEAN_OF_MEANS = 89.19
@@ -34,7 +34,7 @@ def main() -> None:
         resolve("finetune", "permuted-mnist-article/3", {"seed": seed}, jobs=max(2, asked.jobs))
         for seed in range(asked.seeds)
     ]
-    runs = run_many(cells, jobs=asked.jobs, data=asked.data, runs=asked.runs)
+    runs = make(cells, asked)
     rows = [
         _row(
             f"on task {j + 1} after task {i + 1}",

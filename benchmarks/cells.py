@@ -8,7 +8,8 @@ import argparse
 import hashlib
 import os
 import shutil
-from collections.abc import Hashable, Mapping
+import sys
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ import yaml
 
 from forgetless import record
 from forgetless.certificate import BITS_DEPEND_ON
+from forgetless.cli.progress import progress
+from forgetless.errors import ForgetlessError
 from forgetless.record import Run
 from forgetless.settings.files import to_yaml
 from forgetless.settings.resolve import resolve
@@ -41,6 +44,16 @@ def parser(about: str | None, runs: str, seeds: int | None = None) -> argparse.A
     return made
 
 
+def make(cells: Sequence[Settings], asked: argparse.Namespace) -> list[Run]:
+    """Run these and tell how far they are; what stops them is said in a sentence, as by the command line."""
+    try:
+        with progress(len(cells)) as listen:
+            return run_many(cells, jobs=asked.jobs, data=asked.data, runs=asked.runs, listen=listen)
+    except ForgetlessError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+
+
 def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace, kept: str = "") -> dict[Key, Run]:
     """The finished runs of these cells; before that what is missing is run, unless the table alone is asked for.
 
@@ -48,7 +61,7 @@ def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace, kept: str 
     """
     if not kept:
         if not asked.table:
-            run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
+            make(list(cells.values()), asked)
         found = {key: _finished(asked.runs / cell.folder) for key, cell in cells.items()}
         return {key: run for key, run in found.items() if run is not None}
     store = results.RESULTS / "runs" / kept
@@ -56,7 +69,7 @@ def runs_of(cells: Mapping[Key, Settings], asked: argparse.Namespace, kept: str 
     missing = [cell for key, cell in cells.items() if key not in done]
     try:
         if not asked.table:
-            run_many(missing, jobs=asked.jobs, data=asked.data, runs=asked.runs)
+            make(missing, asked)
     finally:
         for cell in missing:
             _keep(asked.runs / cell.folder, store / cell.folder)

@@ -12,9 +12,9 @@ from typing import Any
 from forgetless.estimates import Published, estimate, verdict
 from forgetless.record import Run
 from forgetless.settings.resolve import resolve
-from forgetless.sweep import run_many
 
 from . import results
+from .cells import make
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def main() -> None:
         for scenario in row.published
         for seed in range(seeds)
     }
-    runs = run_many(list(cells.values()), jobs=asked.jobs, data=asked.data, runs=asked.runs)
+    runs = make(list(cells.values()), asked)
     found = dict(zip(cells, runs, strict=True))
     rows = [
         _row(

@@ -55,15 +55,19 @@ def test_a_table_alone_runs_nothing_but_keeps_what_is_finished(tmp_path: Path) -
 
 
 def test_what_finished_is_kept_where_a_later_run_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail_after_the_first(asked: Sequence[Settings], **where: Any) -> None:
         run_many(asked[:1], **where)
         raise DataError("The second has no data.")
 
     monkeypatch.setattr(cells, "run_many", fail_after_the_first)
-    with pytest.raises(DataError):
+    with pytest.raises(SystemExit) as ended:
         cells.runs_of({0: _cell(0), 1: _cell(1)}, _asked(tmp_path / "here"), kept="table")
+    assert ended.value.code == DataError.exit_code
+    told = capsys.readouterr().err.splitlines()
+    assert f"{_cell(0).folder}: begins, 2 tasks" in told
+    assert told[-1] == "The second has no data."
     assert [path.name for path in (tmp_path / "results" / "runs" / "table").iterdir()] == [_cell(0).folder]
 
 

@@ -177,6 +177,13 @@ def test_which_networks_have_layers_to_give_is_told_without_building_them(name):
             built(name, widen=4)
 
 
+@pytest.mark.parametrize("options", [{"head_layers": 0}, {"head_layers": -2}, {"widen": -5}])
+def test_fewer_layers_or_nodes_than_none_are_refused(options):
+    (name, asked) = next(iter(options.items()))
+    with pytest.raises(SettingsError, match=rf"{name}: .* not {asked}\."):
+        built(**options)
+
+
 def task_stream():
     parts = [tiny.split(classes, dtype=torch.float32) for classes in ((0, 1), (2, 3), (4, 5))]
     makers = tuple(lambda part=part: part for part in parts)
