@@ -47,7 +47,7 @@ _SUPERCLASSES = (
 
 CELLS = {
     "permuted-mnist": Published(
-        "permuted-mnist-gpm", 0.3, 5, 96.41, 0.07, 70.86, 77.73, f"{_OURS}; heads drawn as Glorot, not as torch"
+        "permuted-mnist-gpm", 0.3, 5, 96.41, 0.07, 70.86, 77.73, _OURS, {"head_init": "torch"}
     ),
     # The published figures are of scrambled images: the official loader (dataloader/cifar100_superclass100.py, the
     # reshape to (N, 32, 32, 3)) takes the planes of a colour image for rows of pixels. The misread stream does so too;

@@ -172,7 +172,7 @@ def test_a_server_that_stalls_is_given_up(server, tmp_path):
     with pytest.raises(DataError, match="no answer in time"):
         get(server, tmp_path / "other", "never", patience=0.3)
     released.set()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_more_than_was_promised_is_not_written(server, tmp_path):
