@@ -3,15 +3,13 @@
 Fine-tuning on its Permuted MNIST, three tasks of two epochs. It printed one run, so each figure has a tolerance.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 from forgetless.estimates import estimate
 from forgetless.settings.resolve import resolve
 
 from . import results
-from .cells import make
+from .cells import make, parser
 
 PRINTED = ((96.78,), (85.19, 97.0), (52.66, 89.14, 97.27))  # per cent, on task j after task i
 MEAN_OF_MEANS = 89.19
@@ -24,12 +22,7 @@ NEW, OLD, MEANS = (
 
 def main() -> None:
     """Run five seeds and compare each figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=5)
-    asked = parser.parse_args()
+    asked = parser(__doc__, "runs", 5, table=False).parse_args()
     cells = [
         resolve("finetune", "permuted-mnist-article/3", {"seed": seed}, jobs=max(2, asked.jobs))
         for seed in range(asked.seeds)

@@ -17,6 +17,7 @@ import yaml
 
 from forgetless import record
 from forgetless.certificate import BITS_DEPEND_ON
+from forgetless.cli import printable
 from forgetless.cli.progress import progress
 from forgetless.errors import ForgetlessError
 from forgetless.record import Run
@@ -33,14 +34,17 @@ FILES = ("settings.yaml", "environment.json", "result.json")
 ANSWERS = "answers.sha256"  # in place of the answers themselves
 
 
-def parser(about: str | None, runs: str, seeds: int | None = None) -> argparse.ArgumentParser:
-    """Flags of a table: where data and runs are, how much is run; `table` runs nothing."""
+def parser(
+    about: str | None, runs: str, seeds: int | None = None, *, table: bool = True
+) -> argparse.ArgumentParser:
+    """Flags of a table: where data and runs are, how much is run; with `table`, that to run nothing."""
     made = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--data", type=Path, default=os.environ.get("FORGETLESS_DATA"))
     made.add_argument("--runs", type=Path, default=Path(runs))
     made.add_argument("--jobs", type=int, default=1)
     made.add_argument("--seeds", type=int, default=seeds)
-    made.add_argument("--table", action="store_true", help="run nothing: the table of what is finished")
+    if table:
+        made.add_argument("--table", action="store_true", help="run nothing: the table of what is finished")
     return made
 
 
@@ -50,7 +54,7 @@ def make(cells: Sequence[Settings], asked: argparse.Namespace) -> list[Run]:
         with progress(len(cells)) as listen:
             return run_many(cells, jobs=asked.jobs, data=asked.data, runs=asked.runs, listen=listen)
     except ForgetlessError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         raise SystemExit(error.exit_code) from None
 
 

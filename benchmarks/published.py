@@ -3,9 +3,7 @@
 Each cell is a run folder below --runs; what is finished there is not run again, and what was interrupted goes on.
 """
 
-import argparse
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,7 +12,7 @@ from forgetless.record import Run
 from forgetless.settings.resolve import resolve
 
 from . import results
-from .cells import make
+from .cells import make, parser
 
 
 @dataclass(frozen=True)
@@ -181,13 +179,9 @@ TABLES: dict[str, Table] = {
 
 def main() -> None:
     """Run a table and write its results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", type=int)
-    asked = parser.parse_args()
+    words = parser(__doc__, "runs", table=False)
+    words.add_argument("table", choices=TABLES)
+    asked = words.parse_args()
     table = TABLES[asked.table]
     seeds = asked.seeds or table.seeds
     cells = {
